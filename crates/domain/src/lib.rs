@@ -1,0 +1,29 @@
+//! Nouns and laws of the platform: identifiers, money, days, flights, pacing, rules and the states of a write-back.
+//!
+//! Nothing here does I/O, waits, or reads a clock: a moment always comes in as an argument. Every other crate may use
+//! this one; it uses none of them.
+
+pub mod clock;
+pub mod day;
+pub mod entity;
+pub mod error_code;
+pub mod finality;
+pub mod flight;
+pub mod ids;
+pub mod lake;
+pub mod money;
+pub mod pacing;
+pub mod platform;
+pub mod pull;
+pub mod report;
+pub mod rule;
+pub mod write_back;
+
+pub use clock::Clock;
+pub use day::{DayRange, TimeZone};
+pub use entity::{EntityKey, EntityStatus, Level};
+pub use error_code::ErrorCode;
+pub use finality::Finality;
+pub use flight::Flight;
+pub use money::{Currency, Money};
+pub use platform::Platform;
