@@ -1,0 +1,205 @@
+//! Configuration: environment variables, nothing else. Every secret can come from a file instead (`*_FILE`).
+//!
+//! No behaviour depends on a name such as "production". A platform's endpoints are a named environment of the
+//! deployment; a tenant's row holds that name, never a URL.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use domain::Platform;
+use secrecy::SecretString;
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A variable is needed and not there.
+    #[error("{name} is not set: {help}")]
+    Missing {
+        /// The variable.
+        name: String,
+        /// What it is for.
+        help: &'static str,
+    },
+    /// A variable's text can't be used.
+    #[error("{name} can't be used: {reason}")]
+    Unusable {
+        /// The variable.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file that holds a secret can't be read.
+    #[error("the file named by {name} can't be read")]
+    Unreadable {
+        /// The variable.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The endpoints of one platform, under a name such as `dv360.live`.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// The name that a connection's row holds.
+    pub name: String,
+    /// The platform.
+    pub platform: Platform,
+    /// The page on which a person consents.
+    pub authorize_url: String,
+    /// Where codes and refresh tokens are exchanged.
+    pub token_url: String,
+    /// Where a grant is withdrawn.
+    pub revoke_url: String,
+    /// The base of the entities' API.
+    pub entities_url: String,
+    /// The base of the reports' API.
+    pub reports_url: String,
+    /// Our client's id.
+    pub client_id: String,
+    /// Our client's secret.
+    pub client_secret: SecretString,
+}
+
+/// What `api` and `worker` need to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// PostgreSQL, as the app role.
+    pub database_url: SecretString,
+    /// The Temporal server, `host:port`.
+    pub temporal_address: String,
+    /// The Temporal namespace.
+    pub temporal_namespace: String,
+    /// The folder that holds the lake's tables.
+    pub warehouse: String,
+    /// The key that seals secrets, 32 bytes in base64.
+    pub master_key: SecretString,
+    /// The file of a simulated clock; the machine's clock where there is none.
+    pub clock_file: Option<PathBuf>,
+    /// Where people reach the web application, without a slash at the end.
+    pub public_url: String,
+    /// Seconds between two ticks of an organisation's schedule.
+    pub tick_seconds: u32,
+    /// The platforms that can be connected, by the name of their environment.
+    pub environments: BTreeMap<String, Environment>,
+}
+
+const GOOGLE_AUTHORIZE: &str = "https://accounts.google.com/o/oauth2/v2/auth";
+const GOOGLE_TOKEN: &str = "https://oauth2.googleapis.com/token";
+const GOOGLE_REVOKE: &str = "https://oauth2.googleapis.com/revoke";
+const DISPLAY_VIDEO: &str = "https://displayvideo.googleapis.com";
+const BID_MANAGER: &str = "https://doubleclickbidmanager.googleapis.com";
+const QUARTER_HOUR: u32 = 900;
+
+impl Settings {
+    /// Reads the configuration from the environment.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or can't be used.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::read(&|name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+    }
+
+    fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let text = |name: &str, otherwise: &str| get(name).unwrap_or_else(|| otherwise.to_owned());
+        let public_url = text("CLP_PUBLIC_URL", "http://127.0.0.1:8080").trim_end_matches('/').to_owned();
+        let dv360 = dv360(get)?;
+        Ok(Self {
+            database_url: secret(get, "CLP_DATABASE_URL", "the PostgreSQL URL of the app role")?,
+            temporal_address: text("TEMPORAL_ADDRESS", "127.0.0.1:7233"),
+            temporal_namespace: text("TEMPORAL_NAMESPACE", "default"),
+            warehouse: get("CLP_WAREHOUSE")
+                .ok_or_else(|| missing("CLP_WAREHOUSE", "the folder that holds the lake's tables"))?,
+            master_key: secret(get, "CLP_MASTER_KEY", "32 random bytes in base64 that seal the platforms' tokens")?,
+            clock_file: get("CLP_CLOCK_FILE").map(PathBuf::from),
+            public_url,
+            tick_seconds: number(get, "CLP_TICK_SECONDS", QUARTER_HOUR)?,
+            environments: dv360.into_iter().map(|environment| (environment.name.clone(), environment)).collect(),
+        })
+    }
+
+    /// The environment in which new connections of a platform are made.
+    #[must_use]
+    pub fn environment_for(&self, platform: Platform) -> Option<&Environment> {
+        self.environments.values().find(|environment| environment.platform == platform)
+    }
+}
+
+/// Google's own endpoints, or those of another environment that the variables name.
+fn dv360(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Environment>, Error> {
+    let Some(client_id) = get("CLP_DV360_CLIENT_ID") else { return Ok(None) };
+    let text = |name: &str, otherwise: &str| {
+        get(name).unwrap_or_else(|| otherwise.to_owned()).trim_end_matches('/').to_owned()
+    };
+    Ok(Some(Environment {
+        name: text("CLP_DV360_ENVIRONMENT", "dv360.live"),
+        platform: Platform::Dv360,
+        authorize_url: text("CLP_DV360_AUTHORIZE_URL", GOOGLE_AUTHORIZE),
+        token_url: text("CLP_DV360_TOKEN_URL", GOOGLE_TOKEN),
+        revoke_url: text("CLP_DV360_REVOKE_URL", GOOGLE_REVOKE),
+        entities_url: text("CLP_DV360_DISPLAY_VIDEO_URL", DISPLAY_VIDEO),
+        reports_url: text("CLP_DV360_BID_MANAGER_URL", BID_MANAGER),
+        client_id,
+        client_secret: secret(get, "CLP_DV360_CLIENT_SECRET", "the secret of the Google OAuth client")?,
+    }))
+}
+
+fn missing(name: &str, help: &'static str) -> Error {
+    Error::Missing { name: name.to_owned(), help }
+}
+
+/// A secret from its variable, or from the file that `<name>_FILE` names.
+fn secret(get: &dyn Fn(&str) -> Option<String>, name: &str, help: &'static str) -> Result<SecretString, Error> {
+    if let Some(text) = get(name) {
+        return Ok(text.into());
+    }
+    let variable = format!("{name}_FILE");
+    let file = get(&variable).ok_or_else(|| missing(name, help))?;
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable { name: variable, source })?;
+    Ok(text.trim_end().to_owned().into())
+}
+
+fn number(get: &dyn Fn(&str) -> Option<String>, name: &str, otherwise: u32) -> Result<u32, Error> {
+    get(name).map_or(Ok(otherwise), |text| {
+        text.parse().map_err(|_| Error::Unusable { name: name.to_owned(), reason: "it is not a whole number".into() })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Settings, Error> {
+        Settings::read(&|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    const LEAST: [(&str, &str); 3] =
+        [("CLP_DATABASE_URL", "postgres://app:hidden@db/clp"), ("CLP_WAREHOUSE", "/lake"), ("CLP_MASTER_KEY", "key")];
+
+    #[test]
+    fn what_is_missing_is_named_with_what_it_is_for() {
+        let error = read(&LEAST[..2]).unwrap_err().to_string();
+        assert_eq!(error, "CLP_MASTER_KEY is not set: 32 random bytes in base64 that seal the platforms' tokens");
+    }
+
+    #[test]
+    fn a_platform_without_a_client_id_can_t_be_connected() {
+        let settings = read(&LEAST).unwrap();
+        assert!(settings.environment_for(Platform::Dv360).is_none());
+        assert_eq!(settings.tick_seconds, 900);
+    }
+
+    #[test]
+    fn a_secret_can_come_from_a_file_and_is_never_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        std::fs::write(&file, "from-a-file\n").unwrap();
+        let settings = read(&[LEAST[0], LEAST[1], ("CLP_MASTER_KEY_FILE", file.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.master_key.expose_secret(), "from-a-file");
+        let printed = format!("{settings:?}");
+        assert!(!printed.contains("from-a-file") && !printed.contains("hidden"));
+    }
+}

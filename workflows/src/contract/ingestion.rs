@@ -1,0 +1,153 @@
+//! One ingestion cycle of one organisation.
+
+use chrono::{DateTime, Utc};
+use domain::ErrorCode;
+use domain::ids::{CycleId, IntentId, OrgId};
+use serde::{Deserialize, Serialize};
+use temporalio_common::ActivityError;
+use temporalio_macros::activity_definitions;
+
+/// Why a cycle runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CycleKind {
+    /// The organisation's schedule fired.
+    Scheduled,
+    /// A report is expected before the next tick.
+    FollowUp,
+    /// A person asked.
+    Manual,
+    /// The first data of a new organisation.
+    Onboarding,
+}
+
+/// Starts a cycle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct IngestV1 {
+    /// Whose.
+    pub org: OrgId,
+    /// Why.
+    pub kind: CycleKind,
+    /// The intent that asked for it; a schedule has none.
+    #[serde(default)]
+    pub intent: Option<IntentId>,
+}
+
+/// How a cycle ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngestedV1 {
+    /// The cycle's row.
+    pub cycle: CycleId,
+    /// Pulls whose rows are in the tables now.
+    pub landed: u32,
+    /// Days whose numbers changed.
+    pub changed_days: u32,
+    /// Proposals made.
+    pub proposals: u32,
+    /// Reports asked for.
+    pub requested: u32,
+}
+
+/// Opens the cycle named by the workflow and fetches what is ready.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HarvestV1 {
+    /// Whose.
+    pub org: OrgId,
+    /// Why.
+    pub kind: CycleKind,
+    /// The workflow's id: it names the cycle's row, so that a second run is the same cycle.
+    pub workflow_id: String,
+}
+
+/// What a harvest brought.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HarvestedV1 {
+    /// The cycle's row.
+    pub cycle: CycleId,
+    /// The moment that the cycle takes as now.
+    pub as_of: DateTime<Utc>,
+    /// Pulls whose rows are staged, from this harvest or an earlier one.
+    pub fetched: u32,
+    /// Pulls still being made by the platform.
+    pub open: u32,
+    /// Pulls that failed.
+    pub failed: u32,
+}
+
+/// Names a cycle and its moment: the input of the steps after the harvest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CycleStepV1 {
+    /// Whose.
+    pub org: OrgId,
+    /// Which cycle.
+    pub cycle: CycleId,
+    /// The cycle's moment.
+    pub as_of: DateTime<Utc>,
+}
+
+/// What a commit changed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CommittedV1 {
+    /// Pulls landed.
+    pub landed: u32,
+    /// Days whose numbers changed.
+    pub changed_days: u32,
+    /// Rows added to bronze, silver and gold.
+    pub rows: [u64; 3],
+}
+
+/// What was asked of the platforms.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RequestedV1 {
+    /// Reports asked for.
+    pub requested: u32,
+    /// Reports that are being made.
+    pub open: u32,
+}
+
+/// Marks a cycle as failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AbandonV1 {
+    /// Whose.
+    pub org: OrgId,
+    /// The workflow's id, by which the cycle is found if it was opened.
+    pub workflow_id: String,
+    /// Why.
+    pub code: ErrorCode,
+}
+
+/// The steps of a cycle.
+#[derive(Debug)]
+pub struct IngestionCalls;
+
+#[activity_definitions]
+impl IngestionCalls {
+    /// Opens the cycle, asks about every report that is due to be asked about, and stages those that are ready.
+    #[activity(name = "ingestion.harvest.v1")]
+    pub fn harvest(_: HarvestV1) -> Result<HarvestedV1, ActivityError> {
+        unimplemented!()
+    }
+
+    /// Lands all staged pulls: bronze, silver, gold and the ledger in one transaction.
+    #[activity(name = "ingestion.commit.v1")]
+    pub fn commit(_: CycleStepV1) -> Result<CommittedV1, ActivityError> {
+        unimplemented!()
+    }
+
+    /// Plans and requests the reports that are due, and closes the cycle.
+    #[activity(name = "ingestion.request.v1")]
+    pub fn request(_: CycleStepV1) -> Result<RequestedV1, ActivityError> {
+        unimplemented!()
+    }
+
+    /// Closes a cycle that can't go on.
+    #[activity(name = "ingestion.abandon.v1")]
+    pub fn abandon(_: AbandonV1) -> Result<(), ActivityError> {
+        unimplemented!()
+    }
+}
+
+/// The declared activities, for `activities` to implement.
+pub mod defs {
+    pub use super::ingestion_calls::{Abandon, Commit, Harvest, Request};
+}
