@@ -163,3 +163,33 @@ stop_all() {
 }
 
 mkdir -p "$CLP_CACHE/tools" "$CLP_DATA"
+
+# build_programs FOLDER PROFILE: builds worker, api, sandbox and demo and links them into FOLDER. The target folder is
+# shared by all clones, so the links are made under the same lock as the build.
+build_programs() {
+    local folder=$1 profile=$2 flags=()
+    [ "$profile" = debug ] || flags=(--release)
+    mkdir -p "$folder"
+    (flock 9
+        cargo build --quiet "${flags[@]}" -p worker -p api -p sandbox -p clp-tests --bins
+        for program in worker api sandbox demo; do
+            ln -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program" 2>/dev/null ||
+                cp -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program"
+        done
+    ) 9>"$CLP_CACHE/build.lock"
+}
+
+# python_packages NAME REQUIREMENTS: a virtual environment in the cache, made anew when the requirements change; sets PYTHON.
+python_packages() {
+    local name=$1 requirements=$2 folder
+    folder=$CLP_CACHE/python/$name-$(sha256sum "$requirements" | cut -c1-12)
+    PYTHON=$folder/bin/python
+    (flock 9
+        if [ ! -f "$folder/ready" ]; then
+            rm -rf "$folder"
+            python3 -m venv "$folder" || die "python3 can't make a virtual environment: install python3-venv"
+            "$PYTHON" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+            touch "$folder/ready"
+        fi
+    ) 9>"$CLP_CACHE/python.lock"
+}

@@ -4,6 +4,7 @@
 //! five parts: contract, state, run, handlers, steps.
 
 #![expect(missing_docs, missing_debug_implementations, reason = "the macros' own items can't have either")]
+#![expect(clippy::must_use_candidate, reason = "the macros call these functions")]
 #![expect(clippy::missing_errors_doc, reason = "an activity's errors are told in its contract, not per function")]
 
 pub mod contract;

@@ -69,7 +69,7 @@ impl OnboardOrganization {
         ctx.state_mut(|s| s.progress = ProgressV1::Undone);
         Err(match error {
             Stop::Cancelled => WorkflowTermination::cancelled(),
-            Stop::Failed(error) => error.into(),
+            Stop::Failed(error) => (*error).into(),
         })
     }
 
@@ -138,14 +138,14 @@ impl OnboardOrganization {
 /// Why an onboarding does not go on.
 enum Stop {
     Cancelled,
-    Failed(ActivityExecutionError),
+    Failed(Box<ActivityExecutionError>),
 }
 
 impl From<ActivityExecutionError> for Stop {
     fn from(error: ActivityExecutionError) -> Self {
         match error {
             ActivityExecutionError::Cancelled(_) => Self::Cancelled,
-            other => Self::Failed(other),
+            other => Self::Failed(Box::new(other)),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! this one; it uses none of them.
 
 pub mod clock;
+pub mod coverage;
 pub mod day;
 pub mod entity;
 pub mod error_code;

@@ -108,12 +108,34 @@ fn slackened(seconds: i64) -> Duration {
 }
 
 /// Seconds to wait before a report is asked about for the `polls`-th time: a report takes tens of seconds to minutes,
-/// and every look costs a call of a scarce quota.
+/// and every look costs a call of a scarce quota. Only for the first slice, which a person waits for, looks are close.
 #[must_use]
-pub fn poll_wait_seconds(polls: u32) -> u32 {
+pub fn poll_wait_seconds(kind: Kind, polls: u32) -> u32 {
+    const EAGER: u32 = 5;
+    const EAGER_POLLS: u32 = 24;
     const FIRST: u32 = 20;
     const LONGEST: u32 = 300;
+    if kind == Kind::FirstSlice && polls < EAGER_POLLS {
+        return EAGER;
+    }
     FIRST.saturating_mul(1 << polls.min(4)).min(LONGEST)
+}
+
+/// Seconds to wait before a pull that failed for a passing reason is tried for the `attempts`-th time again.
+#[must_use]
+pub fn retry_wait_seconds(attempts: u32) -> u32 {
+    const FIRST: u32 = 15;
+    const LONGEST: u32 = 1_800;
+    FIRST.saturating_mul(1 << attempts.min(7)).min(LONGEST)
+}
+
+/// How often a pull may fail before it is given up. A tick is given up at once: the next one reads the same days.
+#[must_use]
+pub const fn most_failures(kind: Kind) -> u32 {
+    match kind {
+        Kind::Tick => 1,
+        Kind::FirstSlice | Kind::Lookback | Kind::Backfill | Kind::Manual => 12,
+    }
 }
 
 /// Splits history into slices, newest first, so that the days that people look at come first.
@@ -194,8 +216,10 @@ mod tests {
 
     #[test]
     fn polling_backs_off() {
-        let waits: Vec<u32> = (0..7).map(poll_wait_seconds).collect();
+        let waits: Vec<u32> = (0..7).map(|polls| poll_wait_seconds(Kind::Tick, polls)).collect();
         assert_eq!(waits, [20, 40, 80, 160, 300, 300, 300]);
+        assert_eq!(poll_wait_seconds(Kind::FirstSlice, 3), 5);
+        assert_eq!(poll_wait_seconds(Kind::FirstSlice, 30), 300);
     }
 
     proptest! {

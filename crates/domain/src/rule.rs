@@ -90,6 +90,8 @@ pub enum NotJudged {
     NoDailyBudget,
     /// The data is less settled than the rule needs.
     DataNotSettled,
+    /// Not every day since the flight began has been read yet.
+    HistoryMissing,
 }
 
 impl PacingRule {
