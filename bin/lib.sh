@@ -193,3 +193,60 @@ python_packages() {
         fi
     ) 9>"$CLP_CACHE/python.lock"
 }
+
+# prepare_programs PROFILE: tools, the web build and the binaries (in CLP_DATA/bin, linked into a data folder later).
+prepare_programs() {
+    need_toolchains; need_debian initdb postgresql; need_temporal
+    say "building (the first time takes some ten minutes)"
+    build_web
+    PROGRAMS=$CLP_DATA/bin
+    build_programs "$PROGRAMS" "$1"
+}
+
+# build_web: web/dist, made again when anything it is made of has changed.
+build_web() {
+    [ -f "$ROOT/web/package.json" ] || return 0
+    local stamp=$ROOT/web/dist/.made-of made_of
+    made_of=$(cd "$ROOT/web" && find . -path ./node_modules -prune -o -path ./dist -prune -o -type f -print0 |
+        sort -z | xargs -0 sha256sum | sha256sum | cut -c1-32)
+    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$made_of" ] && return 0
+    (cd "$ROOT/web" && npm ci --silent --no-audit --no-fund && npm run --silent build) >"$CLP_DATA/web-build.log" 2>&1 ||
+        { tail -30 "$CLP_DATA/web-build.log" >&2; die "the web application does not build"; }
+    printf '%s' "$made_of" >"$stamp"
+}
+
+# start_platform FOLDER: PostgreSQL, Temporal, sandbox, worker and api with their data in FOLDER; sets CLP_URL,
+# SANDBOX_URL and the variables of the platform. SANDBOX_ARGUMENTS are passed on.
+start_platform() {
+    local folder=$1 port
+    mkdir -p "$folder/bin"
+    [ "$folder/bin" = "$PROGRAMS" ] || ln -f "$PROGRAMS"/* "$folder/bin/" 2>/dev/null || cp -f "$PROGRAMS"/* "$folder/bin/"
+    start_postgres "$folder/pg"
+    create_database clp
+    start_temporal "$folder/temporal"
+    [ -f "$folder/master-key" ] || (umask 077; head -c 32 /dev/urandom | base64 >"$folder/master-key")
+    rm -f "$folder/sandbox.url" "$folder/api.address"
+    "$folder/bin/sandbox" serve --listen 127.0.0.1:0 --port-file "$folder/sandbox.url" --clock-file "$folder/clock" \
+        ${SANDBOX_ARGUMENTS[@]+"${SANDBOX_ARGUMENTS[@]}"} >"$folder/sandbox.log" 2>&1 &
+    PIDS+=($!)
+    wait_for 30 "the sandbox (see $folder/sandbox.log)" test -s "$folder/sandbox.url"
+    SANDBOX_URL=$(tr -d '\n' <"$folder/sandbox.url")
+    export CLP_DATABASE_URL CLP_WAREHOUSE=$folder/warehouse CLP_MASTER_KEY_FILE=$folder/master-key
+    CLP_DATABASE_URL=$(url_for clp_app clp)
+    export CLP_CLOCK_FILE=$folder/clock CLP_WEB_DIR=$ROOT/web/dist
+    export CLP_TICK_SECONDS=${CLP_TICK_SECONDS:-900}
+    export CLP_DV360_ENVIRONMENT=dv360.sandbox CLP_DV360_CLIENT_ID=sandbox-client CLP_DV360_CLIENT_SECRET=sandbox-secret
+    export CLP_DV360_AUTHORIZE_URL=$SANDBOX_URL/o/oauth2/v2/auth CLP_DV360_TOKEN_URL=$SANDBOX_URL/token
+    export CLP_DV360_REVOKE_URL=$SANDBOX_URL/revoke
+    export CLP_DV360_DISPLAY_VIDEO_URL=$SANDBOX_URL CLP_DV360_BID_MANAGER_URL=$SANDBOX_URL
+    CLP_OWNER_DATABASE_URL=$(url_for clp_owner clp) "$folder/bin/worker" migrate >"$folder/migrate.log" 2>&1 ||
+        { cat "$folder/migrate.log" >&2; die "the database can't be migrated"; }
+    "$folder/bin/worker" >"$folder/worker.log" 2>&1 &
+    PIDS+=($!)
+    port=${CLP_PORT:-$(free_port)}
+    export CLP_URL=http://127.0.0.1:$port
+    CLP_LISTEN=127.0.0.1:$port CLP_PUBLIC_URL=$CLP_URL CLP_ADDRESS_FILE=$folder/api.address \
+        "$folder/bin/api" >"$folder/api.log" 2>&1 &
+    PIDS+=($!)
+    wait_for 30 "the api (see $folder/api.log)" test -s "$folder/api.address"
+}

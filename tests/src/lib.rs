@@ -1,1 +1,13 @@
-//! tests
+//! The harness: real PostgreSQL, real Temporal, the sandbox, and the platform's own binaries, one set per test.
+#![expect(clippy::missing_panics_doc, reason = "a harness may panic where a test would")]
+
+pub mod client;
+pub mod journey;
+pub mod process;
+pub mod sandbox_admin;
+pub mod servers;
+pub mod stack;
+pub mod truth;
+pub mod wait;
+
+pub use process::Process;

@@ -1,0 +1,110 @@
+//! What all activities share: the store, the lake, the platforms, the clock, the vault and the engine's client.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use connectors::{Access, AccountRef, AdPlatform, Endpoints, Timeouts};
+use domain::Clock;
+use domain::ids::{ConnectionId, OrgId};
+use runtime::{Environment, Settings, Vault};
+use secrecy::ExposeSecret as _;
+use store::Store;
+use store::account::Account;
+use store::connection::Connection;
+use temporalio_client::Client;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::failure::Error;
+use crate::ports::{PointerPort, QuotaPort, TokenPort};
+
+/// Connections to PostgreSQL per worker.
+const MOST_CONNECTIONS: u32 = 16;
+
+/// The shared parts.
+pub struct Context {
+    pub(crate) store: Store,
+    pub(crate) lake: lakehouse::Lake,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) vault: Vault,
+    pub(crate) client: Client,
+    pub(crate) settings: Settings,
+    platforms: BTreeMap<String, Arc<dyn AdPlatform>>,
+    /// One per connection, so that a token is renewed once however many activities use it.
+    accesses: Mutex<BTreeMap<(OrgId, ConnectionId), Arc<Access>>>,
+}
+
+impl Context {
+    /// Opens everything that the settings name.
+    ///
+    /// # Errors
+    /// When PostgreSQL can't be reached, the warehouse can't be made, or an endpoint is not a URL.
+    pub async fn open(settings: Settings, clock: Arc<dyn Clock>, client: Client) -> Result<Self, Error> {
+        let store = Store::connect(settings.database_url.expose_secret(), MOST_CONNECTIONS).await?;
+        let lake = lakehouse::Lake::open(&settings.warehouse)?;
+        let vault = Vault::new(&settings.master_key)?;
+        let mut platforms = BTreeMap::new();
+        for environment in settings.environments.values() {
+            let endpoints = endpoints(environment)?;
+            let timeouts = Timeouts::default();
+            let platform = connectors::platform(environment.platform, endpoints, timeouts, Arc::clone(&clock))?;
+            platforms.insert(environment.name.clone(), platform);
+        }
+        Ok(Self { store, lake, clock, vault, client, settings, platforms, accesses: Mutex::default() })
+    }
+
+    /// The connector of a connection.
+    pub(crate) fn platform(&self, connection: &Connection) -> Result<&Arc<dyn AdPlatform>, Error> {
+        self.platforms
+            .get(&connection.environment)
+            .ok_or_else(|| Error::NoEnvironment { environment: connection.environment.clone() })
+    }
+
+    /// The authorisation of a connection.
+    pub(crate) async fn access(&self, org: OrgId, connection: &Connection) -> Arc<Access> {
+        let mut accesses = self.accesses.lock().await;
+        let access = accesses.entry((org, connection.id)).or_insert_with(|| {
+            let keeper =
+                TokenPort { store: self.store.clone(), vault: self.vault.clone(), org, connection: connection.id };
+            Arc::new(Access::new(Arc::new(keeper), self.quota(&connection.environment)))
+        });
+        Arc::clone(access)
+    }
+
+    /// Forgets what is cached of a connection's authorisation, after a person gave a new one.
+    pub(crate) async fn forget_access(&self, org: OrgId, connection: ConnectionId) {
+        self.accesses.lock().await.remove(&(org, connection));
+    }
+
+    /// The quotas of an environment.
+    pub(crate) fn quota(&self, environment: &str) -> Arc<QuotaPort> {
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        Arc::new(QuotaPort { store, clock, environment: environment.to_owned() })
+    }
+
+    /// Where an organisation's tables stand.
+    pub(crate) fn pointers(&self, org: OrgId) -> PointerPort {
+        PointerPort { store: self.store.clone(), org }
+    }
+}
+
+/// What the connector needs to know of an account.
+pub(crate) fn account_ref(account: &Account) -> AccountRef {
+    AccountRef { platform_id: account.platform_id.clone(), currency: account.currency, zone: account.time_zone }
+}
+
+fn endpoints(environment: &Environment) -> Result<Endpoints, Error> {
+    let url = |text: &str| {
+        Url::parse(text)
+            .map_err(|error| Error::Inconsistent { what: "an endpoint's URL", why: format!("{text}: {error}") })
+    };
+    Ok(Endpoints {
+        authorize_url: url(&environment.authorize_url)?,
+        token_url: url(&environment.token_url)?,
+        revoke_url: url(&environment.revoke_url)?,
+        display_video_url: url(&environment.entities_url)?,
+        bid_manager_url: url(&environment.reports_url)?,
+        client_id: environment.client_id.clone(),
+        client_secret: environment.client_secret.clone(),
+    })
+}

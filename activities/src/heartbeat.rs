@@ -1,0 +1,27 @@
+//! Tells the server that an activity is alive while it works.
+//!
+//! A worker that was killed stops beating, and within seconds the activity is given to another one. An activity that is
+//! cancelled is dropped at its next await: everything here can be dropped at any line.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use temporalio_sdk::activities::{ActivityContext, ActivityError};
+
+/// A third of the shortest heartbeat timeout of `workflows::options`.
+const INTERVAL: Duration = Duration::from_secs(3);
+
+/// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
+pub(crate) async fn beating<T>(
+    ctx: ActivityContext,
+    mut work: BoxFuture<'_, Result<T, ActivityError>>,
+) -> Result<T, ActivityError> {
+    let mut tick = tokio::time::interval(INTERVAL);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = ctx.cancelled() => return Err(ActivityError::cancelled()),
+            _ = tick.tick() => ctx.record_heartbeat(()).await?,
+        }
+    }
+}

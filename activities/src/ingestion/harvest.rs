@@ -1,0 +1,259 @@
+//! Fetches what is ready: asks about each report that is due to be asked about, and stages the rows of those that are
+//! made. One slow or failing connection never delays another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use connectors::{Access, AdPlatform, ReportState, Ticket};
+use domain::error_code::{Class, ErrorCode};
+use domain::ids::OrgId;
+use domain::report::Definition;
+use domain::{pull as law, pull::State};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use lakehouse::{PullScope, StageError, StagedPull};
+use store::account::Account;
+use store::connection::{Connection, Status};
+use store::pull::{Pull, Staging};
+use workflows::contract::ingestion::{HarvestV1, HarvestedV1};
+
+use super::IntoStore as _;
+use super::entities;
+use crate::context::Context;
+use crate::failure::{Error, chain};
+
+/// Connections that are worked on at the same time.
+const SIDE_BY_SIDE: usize = 4;
+/// A connection that takes longer is left for the next cycle; what it has staged by then counts.
+const CONNECTION_LIMIT: Duration = Duration::from_mins(8);
+
+pub(super) async fn run(context: &Context, input: &HarvestV1) -> Result<HarvestedV1, Error> {
+    let mut tx = context.store.begin(input.org).await?;
+    let now = context.clock.now();
+    let cycle = store::cycle::open(&mut tx, &input.workflow_id, input.kind.into_store(), now).await?;
+    let connections = store::connection::list(&mut tx).await?;
+    tx.commit().await?;
+    let mut work = Vec::new();
+    for connection in connections.iter().filter(|connection| connection.status == Status::Healthy) {
+        work.push(within_limit(context, input.org, connection).boxed());
+    }
+    let outcomes: Vec<Result<(), Error>> = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    outcomes.into_iter().collect::<Result<(), Error>>()?;
+    let mut tx = context.store.begin(input.org).await?;
+    let pulls = store::pull::list_open(&mut tx, None).await?;
+    let count =
+        |state: State| u32::try_from(pulls.iter().filter(|pull| pull.state == state).count()).unwrap_or(u32::MAX);
+    let harvested = HarvestedV1 {
+        cycle: cycle.id,
+        as_of: cycle.started_at,
+        fetched: count(State::Fetched),
+        open: count(State::Requested) + count(State::Planned),
+        failed: 0,
+    };
+    let step = serde_json::json!({"fetched": harvested.fetched, "open": harvested.open, "at": context.clock.now()});
+    store::cycle::record_step(&mut tx, cycle.id, "harvest", &step).await?;
+    tx.commit().await?;
+    Ok(harvested)
+}
+
+async fn within_limit(context: &Context, org: OrgId, connection: &Connection) -> Result<(), Error> {
+    let harvest = tokio::time::timeout(CONNECTION_LIMIT, harvest_connection(context, org, connection));
+    if let Ok(outcome) = harvest.await {
+        return outcome;
+    }
+    tracing::warn!(connection.id = %connection.id, "connection {} is slow: left for later", connection.id);
+    Ok(())
+}
+
+/// What one connection's work needs at hand.
+pub(super) struct Desk<'a> {
+    pub(super) context: &'a Context,
+    pub(super) org: OrgId,
+    pub(super) connection: &'a Connection,
+    pub(super) platform: &'a Arc<dyn AdPlatform>,
+    pub(super) access: Arc<Access>,
+    pub(super) accounts: Vec<Account>,
+    pub(super) definitions: BTreeMap<domain::ids::ReportId, Definition>,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) async fn open(context: &'a Context, org: OrgId, connection: &'a Connection) -> Result<Self, Error> {
+        let mut tx = context.store.begin(org).await?;
+        let accounts = store::account::list_readable(&mut tx, connection.id).await?;
+        let definitions = store::report::list(&mut tx, connection.platform).await?;
+        tx.commit().await?;
+        let definitions = definitions.into_iter().map(|definition| (definition.id, definition)).collect();
+        let platform = context.platform(connection)?;
+        let access = context.access(org, connection).await;
+        Ok(Self { context, org, connection, platform, access, accounts, definitions })
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.context.clock.now()
+    }
+
+    /// Puts a failure where it belongs: on the pull, on an account, or on the connection. Only a failure of our own
+    /// storage stops the step.
+    pub(super) async fn not_fetched(&self, pull: &Pull, error: &connectors::Error) -> Result<(), Error> {
+        let (code, now) = (error.code(), self.now());
+        let detail = chain(error);
+        tracing::warn!(pull.id = %pull.id, error.code = %code, "pull {} did not go on: {detail}", pull.id);
+        let mut tx = self.context.store.begin(self.org).await?;
+        let wait = error.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok());
+        let wait = wait.unwrap_or_else(|| TimeDelta::seconds(i64::from(law::retry_wait_seconds(pull.attempts))));
+        match (code.class(), error.account()) {
+            (Class::Configuration, Some(platform_id)) => {
+                if let Some(account) = self.accounts.iter().find(|account| account.platform_id == platform_id) {
+                    store::account::mark_gone(&mut tx, account.id, code, now).await?;
+                }
+                store::pull::fail(&mut tx, pull.id, code, Some(&detail), None, now).await?;
+            }
+            (Class::Configuration, None) => {
+                store::connection::mark_problem(&mut tx, self.connection.id, code, Some(&detail), now).await?;
+                store::pull::postpone(&mut tx, pull.id, now + wait, Some(code)).await?;
+            }
+            (Class::Transient, _) if code == ErrorCode::RateLimited => {
+                store::pull::postpone(&mut tx, pull.id, now + wait, None).await?;
+            }
+            (Class::Transient | Class::Rejected, _) if pull.attempts + 1 < law::most_failures(pull.kind) => {
+                // A pull that the platform has not been asked for yet stays planned; one that it was is asked for anew.
+                if !store::pull::start_over(&mut tx, pull.id, now + wait, code).await? {
+                    store::pull::postpone(&mut tx, pull.id, now + wait, Some(code)).await?;
+                }
+            }
+            (Class::Transient | Class::Rejected, _) => {
+                store::pull::fail(&mut tx, pull.id, code, Some(&detail), None, now).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn harvest_connection(context: &Context, org: OrgId, connection: &Connection) -> Result<(), Error> {
+    let desk = Desk::open(context, org, connection).await?;
+    let now = desk.now();
+    if let Err(error) = entities::refresh(context, org, desk.platform, &desk.access, &desk.accounts, now).await {
+        return desk.connection_failed(error).await;
+    }
+    let mut tx = context.store.begin(org).await?;
+    let open = store::pull::list_open(&mut tx, Some(connection.id)).await?;
+    tx.commit().await?;
+    for pull in open.iter().filter(|pull| is_due_for_poll(pull, now)) {
+        if let Some(error) = desk.advance(pull).await? {
+            desk.not_fetched(pull, &error).await?;
+            // Without authorisation the other pulls would fail in the same way.
+            if error.code().class() == Class::Configuration && error.account().is_none() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Desk<'_> {
+    /// Asks about a report and stages it when it is made. `Some` is the platform's or the report's failure.
+    async fn advance(&self, pull: &Pull) -> Result<Option<connectors::Error>, Error> {
+        let ticket = ticket(pull)?;
+        let state = match self.platform.poll_report(&self.access, &ticket).await {
+            Ok(state) => state,
+            Err(error) => return storage_or(error),
+        };
+        match state {
+            ReportState::Pending => {
+                let wait = TimeDelta::seconds(i64::from(law::poll_wait_seconds(pull.kind, pull.polls + 1)));
+                let mut tx = self.context.store.begin(self.org).await?;
+                store::pull::mark_polled(&mut tx, pull.id, self.now() + wait).await?;
+                tx.commit().await?;
+                Ok(None)
+            }
+            ReportState::Failed { reason } => {
+                let code = ErrorCode::ReportFailed;
+                Ok(Some(connectors::Error::Report { code, detail: reason }))
+            }
+            ReportState::Ready { download } => {
+                let definition = self.definition(pull)?;
+                let rows = match self.platform.fetch_report(&self.access, &download, definition).await {
+                    Ok(rows) => rows,
+                    Err(error) => return storage_or(error),
+                };
+                let pointers = self.context.pointers(self.org);
+                let scope = scope(self.org, pull, definition, &self.accounts);
+                match self.context.lake.stage_pull(&pointers, &scope, rows).await {
+                    Ok(staged) => self.staged(pull, &staged).await.map(|()| None),
+                    Err(StageError::Source(error)) => storage_or(error),
+                    Err(StageError::Lake(lakehouse::Error::Rejected { rejection, .. })) => {
+                        let detail = rejection.to_string();
+                        Ok(Some(connectors::Error::Report { code: rejection.code, detail }))
+                    }
+                    Err(StageError::Lake(error)) => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    async fn staged(&self, pull: &Pull, staged: &StagedPull) -> Result<(), Error> {
+        let json = serde_json::to_value(staged)
+            .map_err(|error| Error::Inconsistent { what: "a staged pull", why: error.to_string() })?;
+        metrics::counter!("clp_rows_staged_total").increment(staged.rows);
+        let mut tx = self.context.store.begin(self.org).await?;
+        let staging = Staging { staged: json, rows: staged.rows, bytes: staged.bytes, report_time: staged.report_time };
+        store::pull::mark_fetched(&mut tx, pull.id, &staging, self.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    pub(super) fn definition(&self, pull: &Pull) -> Result<&Definition, Error> {
+        self.definitions.get(&pull.report).ok_or(Error::Missing { what: "report definition" })
+    }
+
+    /// A failure that concerns the connection as a whole.
+    async fn connection_failed(&self, error: Error) -> Result<(), Error> {
+        let Error::Platform(platform) = &error else { return Err(error) };
+        if matches!(platform, connectors::Error::Storage { .. }) {
+            return Err(error);
+        }
+        if platform.code().class() == Class::Configuration {
+            let mut tx = self.context.store.begin(self.org).await?;
+            let detail = chain(platform);
+            store::connection::mark_problem(&mut tx, self.connection.id, platform.code(), Some(&detail), self.now())
+                .await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Our own storage's failure stops the step; the platform's is dealt with.
+fn storage_or(error: connectors::Error) -> Result<Option<connectors::Error>, Error> {
+    match error {
+        error @ connectors::Error::Storage { .. } => Err(error.into()),
+        error => Ok(Some(error)),
+    }
+}
+
+fn ticket(pull: &Pull) -> Result<Ticket, Error> {
+    let ticket = pull.ticket.clone().ok_or(Error::Missing { what: "ticket of a requested pull" })?;
+    serde_json::from_value(ticket).map_err(|error| Error::Inconsistent { what: "a ticket", why: error.to_string() })
+}
+
+fn is_due_for_poll(pull: &Pull, now: DateTime<Utc>) -> bool {
+    let reached = |moment: Option<DateTime<Utc>>| moment.is_none_or(|moment| moment <= now);
+    pull.state == State::Requested && reached(pull.next_poll_at) && reached(pull.not_before)
+}
+
+/// What a pull asked for, as the lake checks it.
+pub(super) fn scope(org: OrgId, pull: &Pull, definition: &Definition, accounts: &[Account]) -> PullScope {
+    let currency_of = |platform_id: &String| {
+        let account = accounts.iter().find(|account| account.platform_id == *platform_id)?;
+        Some((platform_id.clone(), account.currency))
+    };
+    PullScope {
+        org,
+        connection: pull.connection,
+        pull: pull.id,
+        definition: definition.clone(),
+        accounts: pull.accounts.iter().filter_map(currency_of).collect(),
+        days: pull.days,
+        requested_at: pull.requested_at.unwrap_or(pull.planned_at),
+    }
+}

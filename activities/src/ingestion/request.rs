@@ -1,0 +1,163 @@
+//! Asks for what is due: plans ticks and lookbacks, requests planned pulls, and closes the cycle.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use connectors::{ReportSpec, Ticket};
+use domain::error_code::Class;
+use domain::pull::{self as law, Kind, State};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use store::connection::{Connection, Status};
+use store::pull::{Plan, Pull};
+use workflows::contract::ingestion::{CycleStepV1, RequestedV1};
+
+use super::harvest::Desk;
+use crate::context::Context;
+use crate::failure::Error;
+
+const SIDE_BY_SIDE: usize = 4;
+/// Reports that one connection has made at the same time: platforms limit them, and history can wait.
+const MOST_AT_ONCE: usize = 4;
+
+/// `again` says that an earlier attempt of this step may have asked a platform already.
+pub(super) async fn run(context: &Context, input: &CycleStepV1, again: bool) -> Result<RequestedV1, Error> {
+    let mut tx = context.store.begin(input.org).await?;
+    let connections = store::connection::list(&mut tx).await?;
+    tx.commit().await?;
+    let mut work = Vec::new();
+    for connection in connections.iter().filter(|connection| connection.status == Status::Healthy) {
+        work.push(request_connection(context, input, connection, again).boxed());
+    }
+    let outcomes: Vec<Result<u32, Error>> = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let requested = outcomes.into_iter().sum::<Result<u32, Error>>()?;
+    close(context, input, requested).await
+}
+
+async fn request_connection(
+    context: &Context,
+    input: &CycleStepV1,
+    connection: &Connection,
+    again: bool,
+) -> Result<u32, Error> {
+    let desk = Desk::open(context, input.org, connection).await?;
+    if desk.accounts.is_empty() {
+        return Ok(0);
+    }
+    let now = context.clock.now();
+    plan_due(&desk, now).await?;
+    let mut tx = context.store.begin(input.org).await?;
+    let mut open = store::pull::list_open(&mut tx, Some(connection.id)).await?;
+    tx.commit().await?;
+    open.sort_by_key(|pull| (order(pull.kind), std::cmp::Reverse(pull.days.last()), pull.id));
+    let under_way = open.iter().filter(|pull| pull.state == State::Requested).count();
+    let mut requested = 0;
+    for pull in open.iter().filter(|pull| is_due(pull, now)).take(MOST_AT_ONCE.saturating_sub(under_way)) {
+        let retried = again || pull.attempts > 0 || pull.planned_at < input.as_of;
+        match request(&desk, input, pull, retried).await? {
+            None => requested += 1,
+            Some(error) => {
+                desk.not_fetched(pull, &error).await?;
+                // What stops one request of a connection stops the next one too, unless it is an account's own trouble.
+                if error.account().is_none() && error.code().class() != Class::Rejected {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(requested)
+}
+
+/// Plans the tick or lookback of each report that is due.
+async fn plan_due(desk: &Desk<'_>, now: DateTime<Utc>) -> Result<(), Error> {
+    let Some(today) = desk.accounts.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(()) };
+    let mut tx = desk.context.store.begin(desk.org).await?;
+    for definition in desk.definitions.values() {
+        let past = store::pull::past(&mut tx, desk.connection.id, definition.id).await?;
+        if let Some((kind, days)) = law::due(definition, past, today, now) {
+            let accounts = desk.accounts.iter().map(|account| account.platform_id.clone()).collect();
+            let (connection, report) = (desk.connection.id, definition.id);
+            let plan = Plan { connection, report, kind, days, accounts, not_before: None };
+            store::pull::plan(&mut tx, &plan, now).await?;
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Asks for one report. `Some` is the platform's failure.
+async fn request(
+    desk: &Desk<'_>,
+    input: &CycleStepV1,
+    pull: &Pull,
+    retried: bool,
+) -> Result<Option<connectors::Error>, Error> {
+    let definition = desk.definition(pull)?;
+    let mut tx = desk.context.store.begin(desk.org).await?;
+    let known = store::pull::newest_ticket(&mut tx, pull.connection, pull.report).await?;
+    tx.commit().await?;
+    let known: Option<Ticket> = known.and_then(|ticket| serde_json::from_value(ticket).ok());
+    let spec = ReportSpec {
+        definition,
+        connection: pull.connection,
+        accounts: &pull.accounts,
+        days: pull.days,
+        planned_at: pull.planned_at,
+        retried,
+    };
+    let ticket = match desk.platform.request_report(&desk.access, &spec, known.as_ref()).await {
+        Ok(ticket) => ticket,
+        Err(error @ connectors::Error::Storage { .. }) => return Err(error.into()),
+        Err(error) => return Ok(Some(error)),
+    };
+    let json = serde_json::to_value(&ticket)
+        .map_err(|error| Error::Inconsistent { what: "a ticket", why: error.to_string() })?;
+    let now = desk.context.clock.now();
+    let first_poll = now + TimeDelta::seconds(i64::from(law::poll_wait_seconds(pull.kind, 0)));
+    let mut tx = desk.context.store.begin(desk.org).await?;
+    store::pull::mark_requested(&mut tx, pull.id, &json, first_poll, Some(input.cycle), now).await?;
+    tx.commit().await?;
+    Ok(None)
+}
+
+/// Closes the cycle; when a report is expected before the next tick, leaves an intent for a short cycle of its own.
+async fn close(context: &Context, input: &CycleStepV1, requested: u32) -> Result<RequestedV1, Error> {
+    let now = context.clock.now();
+    let mut tx = context.store.begin(input.org).await?;
+    let open = store::pull::list_open(&mut tx, None).await?;
+    let next = open.iter().filter_map(next_action).min();
+    let tick = TimeDelta::seconds(i64::from(context.settings.tick_seconds));
+    if let Some(next) = next.filter(|next| *next < now + tick) {
+        let kind = store::intent::Kind::FollowUp;
+        store::intent::create(&mut tx, kind, input.cycle.uuid(), next.max(now), now).await?;
+    }
+    let step = serde_json::json!({"requested": requested, "open": open.len(), "at": now});
+    store::cycle::record_step(&mut tx, input.cycle, "request", &step).await?;
+    store::cycle::finish(&mut tx, input.cycle, None, now).await?;
+    tx.commit().await?;
+    let seconds = (now - input.as_of).as_seconds_f64();
+    metrics::histogram!("clp_cycle_seconds").record(seconds);
+    metrics::counter!("clp_cycles_total", "state" => "done").increment(1);
+    Ok(RequestedV1 { requested, open: u32::try_from(open.len()).unwrap_or(u32::MAX) })
+}
+
+fn is_due(pull: &Pull, now: DateTime<Utc>) -> bool {
+    pull.state == State::Planned && pull.not_before.is_none_or(|moment| moment <= now)
+}
+
+/// When something can next be done for a pull.
+fn next_action(pull: &Pull) -> Option<DateTime<Utc>> {
+    match pull.state {
+        State::Requested => pull.next_poll_at.max(pull.not_before),
+        State::Planned => Some(pull.not_before.unwrap_or(pull.planned_at)),
+        State::Fetched => Some(pull.fetched_at.unwrap_or(pull.planned_at)),
+        State::Landed | State::Failed => None,
+    }
+}
+
+/// History is asked for last, newest days first; what people look at comes before it.
+pub(super) const fn order(kind: Kind) -> u8 {
+    match kind {
+        Kind::FirstSlice => 0,
+        Kind::Manual => 1,
+        Kind::Tick => 2,
+        Kind::Lookback => 3,
+        Kind::Backfill => 4,
+    }
+}

@@ -1,0 +1,173 @@
+//! What the connectors and the lake ask of the store, each behind the trait that they declare.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use connectors::{Call, Credentials, Family, KeeperError, Permit, Quota, TokenKeeper};
+use domain::ids::{ConnectionId, OrgId};
+use domain::lake::TableName;
+use domain::{Clock, TimeZone};
+use lakehouse::{BoxedError, Pointers};
+use runtime::Vault;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use store::Store;
+use store::quota::{Grant, Window};
+
+/// Where the tables' pointers stand.
+#[derive(Debug)]
+pub(crate) struct PointerPort {
+    pub(crate) store: Store,
+    pub(crate) org: OrgId,
+}
+
+#[async_trait]
+impl Pointers for PointerPort {
+    async fn current(&self, table: &TableName) -> Result<Option<String>, BoxedError> {
+        let mut tx = self.store.begin(self.org).await?;
+        Ok(store::pointer::current(&mut tx, table).await?)
+    }
+}
+
+/// Keeps a connection's refresh token, sealed for exactly that connection.
+#[derive(Debug)]
+pub(crate) struct TokenPort {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) org: OrgId,
+    pub(crate) connection: ConnectionId,
+}
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    refresh_token: String,
+    scopes: Vec<String>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// The place that a connection's credentials are sealed for.
+pub(crate) fn credentials_place(connection: ConnectionId) -> String {
+    format!("connection/{connection}/credentials")
+}
+
+/// Seals credentials for a connection's row.
+pub(crate) fn seal_credentials(
+    vault: &Vault,
+    org: OrgId,
+    connection: ConnectionId,
+    credentials: &Credentials,
+) -> Result<Vec<u8>, KeeperError> {
+    let kept = Kept {
+        refresh_token: credentials.refresh_token.expose_secret().to_owned(),
+        scopes: credentials.scopes.clone(),
+        expires_at: credentials.expires_at,
+    };
+    let text: SecretString = serde_json::to_string(&kept)?.into();
+    Ok(vault.seal(org, &credentials_place(connection), &text)?)
+}
+
+#[async_trait]
+impl TokenKeeper for TokenPort {
+    async fn load(&self) -> Result<Credentials, KeeperError> {
+        let mut tx = self.store.begin(self.org).await?;
+        let sealed = store::connection::credentials(&mut tx, self.connection).await?;
+        let sealed = sealed.ok_or("the connection has no credentials")?;
+        let text = self.vault.open(self.org, &credentials_place(self.connection), &sealed)?;
+        let kept: Kept = serde_json::from_str(text.expose_secret())?;
+        let Kept { refresh_token, scopes, expires_at } = kept;
+        Ok(Credentials { refresh_token: refresh_token.into(), scopes, expires_at })
+    }
+
+    async fn save(&self, rotated: &Credentials) -> Result<(), KeeperError> {
+        let sealed = seal_credentials(&self.vault, self.org, self.connection, rotated)?;
+        let mut tx = self.store.begin(self.org).await?;
+        store::connection::replace_credentials(&mut tx, self.connection, &sealed).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The quotas of one environment's project, counted in PostgreSQL so that all workers share them.
+#[derive(Debug)]
+pub(crate) struct QuotaPort {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) environment: String,
+}
+
+/// Bid Manager: 2,000 calls per project and day, which begins at midnight Pacific; 4 per second.
+const REPORTS_PER_DAY: u64 = 2_000;
+const REPORTS_PER_SECOND: u64 = 3;
+/// A wait this short is waited for: it keeps calls apart, and is no quota that is used up.
+const SHORT_WAIT: Duration = Duration::from_millis(1_100);
+const SHORT_WAITS: u32 = 5;
+/// Display & Video 360: 1,500 calls per project and minute, of which 700 may write.
+const CALLS_PER_MINUTE: u64 = 1_500;
+/// Kept back from reads, so that a change or a pause never waits for ingestion.
+const WRITE_SHARE: u64 = 300;
+const WRITES_PER_MINUTE: u64 = 600;
+const PACIFIC: &str = "America/Los_Angeles";
+
+impl QuotaPort {
+    fn window(&self, what: &str, anchor: DateTime<Utc>, length: TimeDelta, limit: u64) -> Window {
+        Window { name: format!("{}/{what}", self.environment), anchor, length, limit }
+    }
+
+    /// The windows that a call draws on.
+    fn windows(&self, call: &Call, now: DateTime<Utc>) -> Vec<Window> {
+        let minute = |what, limit| self.window(what, DateTime::UNIX_EPOCH, TimeDelta::minutes(1), limit);
+        match call.family {
+            Family::Reports => vec![
+                self.window("reports/day", pacific_midnight(now), TimeDelta::days(1), REPORTS_PER_DAY),
+                self.window("reports/second", DateTime::UNIX_EPOCH, TimeDelta::seconds(1), REPORTS_PER_SECOND),
+            ],
+            Family::Entities => vec![minute("calls/minute", CALLS_PER_MINUTE - WRITE_SHARE)],
+            Family::Writes => {
+                vec![minute("calls/minute", CALLS_PER_MINUTE), minute("writes/minute", WRITES_PER_MINUTE)]
+            }
+            Family::Tokens => vec![],
+        }
+    }
+}
+
+/// The last midnight in Los Angeles, where Google's quota days begin.
+fn pacific_midnight(now: DateTime<Utc>) -> DateTime<Utc> {
+    PACIFIC.parse::<TimeZone>().map_or(DateTime::UNIX_EPOCH, |zone| zone.start_of(zone.day_at(now)))
+}
+
+fn storage(source: store::Error) -> connectors::Error {
+    connectors::Error::Storage { what: "quota", source: source.into() }
+}
+
+#[async_trait]
+impl Quota for QuotaPort {
+    async fn permit(&self, call: &Call) -> connectors::Result<Permit> {
+        metrics::counter!("clp_platform_calls_total", "family" => call.family.name()).increment(1);
+        for _ in 0..SHORT_WAITS {
+            let now = self.clock.now();
+            let until =
+                match store::quota::take(&self.store, &self.windows(call, now), 1, now).await.map_err(storage)? {
+                    Grant::Granted => return Ok(Permit::grant(call)),
+                    Grant::Refused { until } => until,
+                };
+            let retry_after = (until - now).to_std().unwrap_or(Duration::ZERO);
+            if retry_after > SHORT_WAIT {
+                return Err(connectors::Error::RateLimited { retry_after, account: call.account.clone() });
+            }
+            tokio::time::sleep(retry_after).await;
+        }
+        Err(connectors::Error::RateLimited { retry_after: SHORT_WAIT, account: call.account.clone() })
+    }
+
+    async fn learned(&self, call: &Call, retry_after: Duration) {
+        let now = self.clock.now();
+        let until = now + TimeDelta::from_std(retry_after).unwrap_or(TimeDelta::minutes(1));
+        for window in self.windows(call, now) {
+            if let Err(error) = store::quota::block(&self.store, &window.name, until).await {
+                tracing::warn!("a refused call could not be remembered: {error}");
+            }
+        }
+    }
+}

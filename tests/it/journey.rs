@@ -1,0 +1,71 @@
+//! The main job, end to end, without a browser.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use chrono::{DateTime, Utc};
+use harness::journey::{Agency, PATIENCE};
+use harness::stack::{Options, Stack};
+use harness::truth::LakeReader;
+use harness::wait::until;
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "correct horse battery staple";
+
+/// Time in the simulated world.
+async fn now(stack: &Stack) -> Result<DateTime<Utc>> {
+    let clock = stack.sandbox_admin().get("/clock").await?;
+    Ok(clock["now"].as_str().context("the clock's now")?.parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agency_sees_its_delivery_to_the_last_micro_and_a_change_is_applied_once() {
+    let stack = Stack::start(Options::default()).await.unwrap();
+    if let Err(error) = main_job(&stack).await {
+        panic!("{error:#}\n{}", stack.logs());
+    }
+}
+
+async fn main_job(stack: &Stack) -> Result<()> {
+    let sandbox = stack.sandbox_admin();
+    let agency = Agency::sign_up(stack.person()?, "ana@agency.example", PASSWORD, "Agency").await?;
+    agency.onboard().await?;
+    agency.onboarding_is(&["done"]).await?;
+    let lake = LakeReader::open(&stack.database.app_url, &stack.warehouse.display().to_string(), agency.org).await?;
+    let first = lake.equals(&sandbox).await?;
+    ensure!(first.line_days > 1_000, "only {first:?}");
+
+    let (before, _) = lake.gold().await?;
+    sandbox.post("/restate", json!({})).await?;
+    sandbox.advance(26 * 3600).await?;
+    let changed = until("gold to follow the restatement", PATIENCE, || async {
+        agency.refresh().await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (gold, _) = lake.gold().await?;
+        let changed: std::collections::BTreeSet<_> =
+            before.iter().filter(|(key, was)| gold.get(key) != Some(was)).map(|(key, _)| key.clone()).collect();
+        Ok((changed.len() >= 100).then_some(changed))
+    })
+    .await?;
+    let days: std::collections::BTreeSet<_> = changed.iter().map(|(_, _, day)| day).collect();
+    ensure!(days.len() >= 5, "the restatement changed {} days only", days.len());
+    lake.equals(&sandbox).await?;
+
+    approve_one(stack, &agency).await?;
+    ensure!(now(stack).await? > Utc::now(), "the simulated clock did not move");
+    Ok(())
+}
+
+async fn approve_one(stack: &Stack, agency: &Agency) -> Result<()> {
+    let proposal = agency.open_proposal().await?;
+    let id = proposal["id"].as_str().context("id")?.to_owned();
+    agency.approve(&proposal).await?;
+    let done = agency.proposal_is(&id, &["verified", "failed", "drifted", "expired", "cancelled", "rejected"]).await?;
+    ensure!(done["state"] == "verified", "{done:#}");
+    let writes = stack.sandbox_admin().get("/writes").await?;
+    let writes = writes.as_array().or_else(|| writes["writes"].as_array()).cloned().unwrap_or_default();
+    let line = proposal["line"]["platform_id"].as_str().context("line")?;
+    let count = writes.iter().filter(|write: &&Value| write.to_string().contains(line)).count();
+    ensure!(count == 1, "{count} writes for line {line}: {writes:#?}");
+    Ok(())
+}

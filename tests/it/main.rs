@@ -1,0 +1,6 @@
+//! The integration tests: one binary; each test has its own database, Temporal server, sandbox, worker and api.
+//!
+//! Run through `bin/test`, which builds the programs and names them in the environment.
+
+mod journey;
+mod schedule;

@@ -1,0 +1,147 @@
+//! The main job, step by step, as a person does it: sign up, connect, choose, look, approve.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use domain::ids::OrgId;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::client::Person;
+use crate::wait::{until, until_is};
+
+/// Longer than anything a person would wait for.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+/// The sandbox's user who sees the advertisers.
+pub const PLANNER: &str = "planner@agency.example";
+
+/// A signed-up agency.
+#[derive(Debug, Clone)]
+pub struct Agency {
+    /// Its admin.
+    pub person: Person,
+    /// The organisation.
+    pub org: OrgId,
+}
+
+impl Agency {
+    /// Signs a new agency up.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn sign_up(mut person: Person, email: &str, password: &str, name: &str) -> Result<Self> {
+        let me = person.sign_up(email, password, name).await?;
+        let org = me["organisation"]["id"].as_str().context("the organisation's id")?.parse()?;
+        Ok(Self { person, org })
+    }
+
+    /// Starts onboarding and connects DV360 through the consent page.
+    ///
+    /// # Errors
+    /// When a step is refused.
+    pub async fn connect(&self, user: &str, decision: &str) -> Result<String> {
+        self.person.send(Method::POST, "/api/v1/onboarding", json!({})).await?;
+        let consent =
+            self.person.send(Method::POST, "/api/v1/onboarding/consent", json!({"platform": "dv360"})).await?;
+        let redirect = consent["redirect_url"].as_str().context("redirect_url")?;
+        self.person.consent(redirect, user, decision).await
+    }
+
+    /// The onboarding as the wizard shows it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn onboarding(&self) -> Result<Value> {
+        self.person.get("/api/v1/onboarding").await
+    }
+
+    /// Waits until the onboarding is in one of these states; a failed one ends the wait.
+    ///
+    /// # Errors
+    /// When it takes too long, or failed.
+    pub async fn onboarding_is(&self, states: &[&str]) -> Result<Value> {
+        let seen = until_is(
+            &format!("onboarding to be {}", states.join(" or ")),
+            PATIENCE,
+            || self.onboarding(),
+            |seen| {
+                let state = seen["state"].as_str().unwrap_or_default();
+                states.contains(&state) || ["failed", "cancelled"].contains(&state)
+            },
+        )
+        .await?;
+        let state = seen["state"].as_str().unwrap_or_default();
+        ensure!(states.contains(&state), "the onboarding is {state}: {}", seen["problem"]);
+        Ok(seen)
+    }
+
+    /// Chooses every advertiser.
+    ///
+    /// # Errors
+    /// When there is none, or the choice is refused.
+    pub async fn choose_all(&self) -> Result<usize> {
+        let onboarding = self.onboarding_is(&["choosing_accounts"]).await?;
+        let accounts = onboarding["accounts"].as_array().context("accounts")?;
+        let ids: Vec<&Value> = accounts.iter().map(|account| &account["id"]).collect();
+        let count = ids.len();
+        self.person.send(Method::PUT, "/api/v1/onboarding/accounts", json!({"account_ids": ids})).await?;
+        Ok(count)
+    }
+
+    /// From sign-up to a dashboard with data; the history goes on behind it.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub async fn onboard(&self) -> Result<Value> {
+        let landed = self.connect(PLANNER, "allow").await?;
+        ensure!(!landed.contains("problem"), "the consent led to {landed}");
+        self.choose_all().await?;
+        self.onboarding_is(&["ready", "done"]).await
+    }
+
+    /// Asks for a cycle now.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn refresh(&self) -> Result<Value> {
+        self.person.send(Method::POST, "/api/v1/runs", json!({})).await
+    }
+
+    /// The first open proposal, waiting for one.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub async fn open_proposal(&self) -> Result<Value> {
+        until("a proposal", PATIENCE, || async {
+            let page = self.person.get("/api/v1/proposals?state=open&limit=50").await?;
+            let items = page["items"].as_array().cloned().unwrap_or_default();
+            Ok(items.into_iter().find(|proposal| proposal["state"] == "proposed"))
+        })
+        .await
+    }
+
+    /// Approves a proposal as it was seen.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn approve(&self, proposal: &Value) -> Result<Value> {
+        let id = proposal["id"].as_str().context("the proposal's id")?;
+        let body = json!({"change_hash": proposal["change_hash"]});
+        self.person.send(Method::POST, &format!("/api/v1/proposals/{id}/approve"), body).await
+    }
+
+    /// Waits until a proposal is in one of these states.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn proposal_is(&self, id: &str, states: &[&str]) -> Result<Value> {
+        let path = format!("/api/v1/proposals/{id}");
+        until_is(
+            &format!("the proposal to be {}", states.join(" or ")),
+            PATIENCE,
+            || self.person.get(&path),
+            |seen| states.contains(&seen["state"].as_str().unwrap_or_default()),
+        )
+        .await
+    }
+}

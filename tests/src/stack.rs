@@ -1,0 +1,181 @@
+//! The whole platform of one test: servers, sandbox, worker and api, on ports and data of their own.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use tempfile::TempDir;
+
+use crate::client::Person;
+use crate::process::Process;
+use crate::sandbox_admin::SandboxAdmin;
+use crate::servers::{Database, Sandbox, Temporal, UP, program, root};
+use crate::wait::until;
+
+/// What a test wants to be different.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Seconds between two ticks of a schedule.
+    pub tick_seconds: u32,
+    /// Further arguments of the sandbox.
+    pub sandbox: Vec<String>,
+    /// A PostgreSQL server other than the shared one, by its superuser's URL.
+    pub postgres: Option<String>,
+    /// Further variables of the worker.
+    pub worker: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            // Far apart: a test asks for its cycles itself.
+            tick_seconds: 86_400,
+            sandbox: vec!["--report-delay-seconds".into(), "1".into()],
+            postgres: None,
+            worker: Vec::new(),
+        }
+    }
+}
+
+/// A running platform.
+#[derive(Debug)]
+pub struct Stack {
+    /// The worker.
+    pub worker: Process,
+    /// The API's process.
+    pub api: Process,
+    /// The sandbox.
+    pub sandbox: Sandbox,
+    /// The Temporal server.
+    pub temporal: Temporal,
+    /// The database.
+    pub database: Database,
+    /// Where the API listens.
+    pub url: String,
+    /// The lake's folder.
+    pub warehouse: PathBuf,
+    variables: Vec<(String, String)>,
+    worker_variables: Vec<(String, String)>,
+    folder: TempDir,
+}
+
+impl Stack {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// When something does not come up; the end of its log is in the error.
+    pub async fn start(options: Options) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("clp-it.").tempdir()?;
+        let path = folder.path();
+        let database = match &options.postgres {
+            Some(admin_url) => Database::create_on(admin_url).await?,
+            None => Database::create().await?,
+        };
+        let arguments: Vec<&str> = options.sandbox.iter().map(String::as_str).collect();
+        let (temporal, sandbox) = tokio::try_join!(Temporal::start(path), Sandbox::start(path, &arguments))?;
+        let warehouse = path.join("warehouse");
+        let variables = variables(&database, &temporal, &sandbox, &warehouse, options.tick_seconds);
+        let worker = start_worker(path, &variables, &options.worker)?;
+        let (api, url) = start_api(path, &variables).await?;
+        let worker_variables = options.worker;
+        Ok(Self { worker, api, sandbox, temporal, database, url, warehouse, variables, worker_variables, folder })
+    }
+
+    /// The folder with the logs.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Somebody who has just opened the page.
+    ///
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub fn person(&self) -> Result<Person> {
+        Person::new(&self.url)
+    }
+
+    /// The sandbox's admin interface.
+    #[must_use]
+    pub fn sandbox_admin(&self) -> SandboxAdmin {
+        SandboxAdmin::new(&self.sandbox.url)
+    }
+
+    /// Starts a worker again after it was killed.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn restart_worker(&mut self) -> Result<()> {
+        self.worker = start_worker(self.folder.path(), &self.variables, &self.worker_variables)?;
+        Ok(())
+    }
+
+    /// Keeps the logs of a failed test where the person who ran it can read them, and says where.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        ["worker", "api", "sandbox", "temporal"]
+            .map(|name| {
+                let text = std::fs::read_to_string(self.folder().join(format!("{name}.log"))).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                format!("--- {name}\n{}", lines[lines.len().saturating_sub(30)..].join("\n"))
+            })
+            .join("\n")
+    }
+}
+
+fn variables(
+    database: &Database,
+    temporal: &Temporal,
+    sandbox: &Sandbox,
+    warehouse: &Path,
+    tick_seconds: u32,
+) -> Vec<(String, String)> {
+    let key = base64::engine::general_purpose::STANDARD.encode([7_u8; 32]);
+    let google = |path: &str| format!("{}{path}", sandbox.url);
+    [
+        ("CLP_DATABASE_URL", database.app_url.clone()),
+        ("TEMPORAL_ADDRESS", temporal.address()),
+        ("CLP_WAREHOUSE", warehouse.display().to_string()),
+        ("CLP_MASTER_KEY", key),
+        ("CLP_CLOCK_FILE", sandbox.clock_file.display().to_string()),
+        ("CLP_TICK_SECONDS", tick_seconds.to_string()),
+        ("CLP_DV360_ENVIRONMENT", "dv360.sandbox".into()),
+        ("CLP_DV360_CLIENT_ID", "sandbox-client".into()),
+        ("CLP_DV360_CLIENT_SECRET", "sandbox-secret".into()),
+        ("CLP_DV360_AUTHORIZE_URL", google("/o/oauth2/v2/auth")),
+        ("CLP_DV360_TOKEN_URL", google("/token")),
+        ("CLP_DV360_REVOKE_URL", google("/revoke")),
+        ("CLP_DV360_DISPLAY_VIDEO_URL", sandbox.url.clone()),
+        ("CLP_DV360_BID_MANAGER_URL", sandbox.url.clone()),
+        ("CLP_LOG", "info,temporalio_sdk_core=warn".into()),
+        ("CLP_WEB_DIR", root().join("web/dist").display().to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+fn start_worker(folder: &Path, variables: &[(String, String)], more: &[(String, String)]) -> Result<Process> {
+    let mut command = Command::new(program("worker")?);
+    command.envs(variables.iter().cloned()).envs(more.iter().cloned());
+    Process::start("worker", &mut command, folder)
+}
+
+async fn start_api(folder: &Path, variables: &[(String, String)]) -> Result<(Process, String)> {
+    let address_file = folder.join("api.address");
+    let port = crate::process::free_port()?;
+    let url = format!("http://127.0.0.1:{port}");
+    let mut command = Command::new(program("api")?);
+    command.envs(variables.iter().cloned());
+    command.env("CLP_LISTEN", format!("127.0.0.1:{port}")).env("CLP_PUBLIC_URL", &url);
+    command.env("CLP_ADDRESS_FILE", &address_file);
+    let mut process = Process::start("api", &mut command, folder)?;
+    until("the api", UP, || {
+        let alive = process.check();
+        let up = address_file.exists();
+        async move { alive.map(|()| up.then_some(())) }
+    })
+    .await
+    .with_context(|| process.log_end())?;
+    Ok((process, url))
+}
