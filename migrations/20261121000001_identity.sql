@@ -55,12 +55,13 @@ CALL isolate('memberships');
 CREATE INDEX memberships_user ON memberships (user_id);
 
 CREATE TABLE sessions (
-    id         uuid PRIMARY KEY,
-    token_hash bytea NOT NULL,
-    user_id    uuid NOT NULL REFERENCES users,
     org_id     uuid NOT NULL,
+    id         uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    user_id    uuid NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
+    PRIMARY KEY (org_id, id),
     FOREIGN KEY (org_id, user_id) REFERENCES memberships
 );
 CREATE UNIQUE INDEX sessions_token ON sessions (token_hash);
@@ -82,6 +83,8 @@ CREATE TABLE audit (
     PRIMARY KEY (org_id, id)
 );
 CALL isolate('audit');
+CREATE INDEX audit_at ON audit (org_id, at DESC, id DESC);
+CREATE INDEX audit_subject ON audit (org_id, subject_id, at);
 REVOKE UPDATE, DELETE ON audit FROM clp_app, clp_definer;
 
 CREATE FUNCTION refuse_change() RETURNS trigger

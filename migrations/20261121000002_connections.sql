@@ -18,7 +18,8 @@ CREATE TABLE connections (
     error_detail  text,
     error_since   timestamptz,
     created_at    timestamptz NOT NULL,
-    PRIMARY KEY (org_id, id)
+    PRIMARY KEY (org_id, id),
+    FOREIGN KEY (org_id, connected_by) REFERENCES memberships
 );
 CALL isolate('connections');
 
@@ -29,7 +30,8 @@ CREATE TABLE consents (
     connection_id uuid NOT NULL,
     user_id       uuid NOT NULL,
     state_hash    bytea NOT NULL,
-    verifier      bytea NOT NULL,
+    -- Both are erased when the code is exchanged.
+    verifier      bytea,
     code          bytea,
     redirect_uri  text NOT NULL,
     created_at    timestamptz NOT NULL,
@@ -37,7 +39,8 @@ CREATE TABLE consents (
     answered_at   timestamptz,
     exchanged_at  timestamptz,
     PRIMARY KEY (org_id, id),
-    FOREIGN KEY (org_id, connection_id) REFERENCES connections
+    FOREIGN KEY (org_id, connection_id) REFERENCES connections,
+    FOREIGN KEY (org_id, user_id) REFERENCES memberships
 );
 CALL isolate('consents');
 CREATE UNIQUE INDEX consents_state ON consents (state_hash);

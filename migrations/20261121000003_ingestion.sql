@@ -61,6 +61,7 @@ CREATE TABLE pulls (
     rows          bigint,
     bytes         bigint,
     unchanged     boolean,
+    -- The cycle that requested it or, once it is closed, the one that closed it.
     cycle_id      uuid,
     closed_at     timestamptz,
     error_code    text,
@@ -72,7 +73,13 @@ CREATE TABLE pulls (
 );
 CALL isolate('pulls');
 CREATE INDEX pulls_open ON pulls (org_id, connection_id) WHERE state IN ('planned', 'requested', 'fetched');
+-- The same days are not on their way twice for the same reason.
+CREATE UNIQUE INDEX pulls_one_open ON pulls (org_id, connection_id, report_id, kind, first_day, last_day)
+    WHERE state IN ('planned', 'requested', 'fetched');
 CREATE INDEX pulls_planned ON pulls (org_id, planned_at DESC, id DESC);
+CREATE INDEX pulls_past ON pulls (org_id, connection_id, report_id, kind, planned_at DESC);
+CREATE INDEX pulls_requested ON pulls (org_id, connection_id, report_id, requested_at DESC NULLS LAST, id DESC)
+    WHERE ticket IS NOT NULL;
 CREATE INDEX pulls_cycle ON pulls (org_id, cycle_id);
 
 -- The ledger: one row per atomic commit of a cycle. It is written in the transaction that moves the pointers.
@@ -82,6 +89,8 @@ CREATE TABLE commits (
     id           uuid NOT NULL,
     committed_at timestamptz NOT NULL,
     swaps        jsonb NOT NULL,
+    pulls_landed bigint NOT NULL,
+    days_changed bigint NOT NULL,
     bronze_rows  bigint NOT NULL,
     silver_rows  bigint NOT NULL,
     gold_rows    bigint NOT NULL,
@@ -108,9 +117,12 @@ CREATE TABLE watermarks (
     media_cost    numeric(38, 9) NOT NULL,
     content_hash  text NOT NULL,
     PRIMARY KEY (org_id, connection_id, report_id, account, day),
-    FOREIGN KEY (org_id, pull_id) REFERENCES pulls (org_id, id)
+    FOREIGN KEY (org_id, connection_id) REFERENCES connections,
+    FOREIGN KEY (org_id, report_id) REFERENCES report_definitions,
+    FOREIGN KEY (org_id, pull_id) REFERENCES pulls
 );
 CALL isolate('watermarks');
+CREATE INDEX watermarks_newest ON watermarks (org_id, connection_id, account, as_of DESC, day DESC);
 
 -- How much of a platform's quota is used. A quota belongs to a project or token of the deployment, not to an organisation.
 CREATE TABLE quotas (

@@ -9,7 +9,8 @@ CREATE TABLE rules (
     version    integer NOT NULL CHECK (version > 0),
     settings   jsonb NOT NULL,
     changed_at timestamptz NOT NULL,
-    PRIMARY KEY (org_id, id)
+    PRIMARY KEY (org_id, id),
+    UNIQUE (org_id, kind, name)
 );
 CALL isolate('rules');
 
@@ -30,7 +31,8 @@ CREATE TABLE decisions (
     not_judged   jsonb NOT NULL DEFAULT '{}',
     error_code   text,
     PRIMARY KEY (org_id, id),
-    UNIQUE (org_id, cause, cause_id)
+    UNIQUE (org_id, cause, cause_id),
+    FOREIGN KEY (org_id, asked_by) REFERENCES memberships
 );
 CALL isolate('decisions');
 
@@ -64,6 +66,7 @@ CREATE TABLE proposals (
     PRIMARY KEY (org_id, id),
     FOREIGN KEY (org_id, rule_id) REFERENCES rules,
     FOREIGN KEY (org_id, decision_id) REFERENCES decisions,
+    FOREIGN KEY (org_id, proposed_by) REFERENCES memberships,
     FOREIGN KEY (org_id, account_id) REFERENCES accounts,
     FOREIGN KEY (org_id, connection_id) REFERENCES connections,
     FOREIGN KEY (org_id, entity_id) REFERENCES entities
@@ -74,7 +77,7 @@ CREATE UNIQUE INDEX proposals_one_open ON proposals (org_id, entity_id, field)
     WHERE state IN ('proposed', 'approved', 'applying', 'unknown');
 CREATE INDEX proposals_created ON proposals (org_id, created_at DESC, id DESC);
 
--- The yes or no of a person, bound to the hash of what they saw. At most one per proposal.
+-- What persons decided, bound to the hash of what they saw. One yes or no per proposal; a yes may still be withdrawn.
 CREATE TABLE approvals (
     org_id      uuid NOT NULL,
     proposal_id uuid NOT NULL,
@@ -88,6 +91,7 @@ CREATE TABLE approvals (
     FOREIGN KEY (org_id, user_id) REFERENCES memberships
 );
 CALL isolate('approvals');
+CREATE UNIQUE INDEX approvals_one_answer ON approvals (org_id, proposal_id) WHERE verdict IN ('approve', 'reject');
 
 -- Each attempt to send a change: written before it is sent, closed when its outcome is known.
 CREATE TABLE attempts (
@@ -96,6 +100,8 @@ CREATE TABLE attempts (
     proposal_id uuid NOT NULL,
     number      integer NOT NULL CHECK (number BETWEEN 1 AND 5),
     begun_at    timestamptz NOT NULL,
+    -- Set just before the call: an attempt that has it is never sent again.
+    sent_at     timestamptz,
     outcome     text CHECK (outcome IN ('applied', 'absent', 'other', 'refused')),
     settled_at  timestamptz,
     PRIMARY KEY (org_id, id),
@@ -121,7 +127,8 @@ CREATE TABLE onboardings (
     error_code         text,
     error_detail       text,
     PRIMARY KEY (org_id, id),
-    FOREIGN KEY (org_id, connection_id) REFERENCES connections
+    FOREIGN KEY (org_id, connection_id) REFERENCES connections,
+    FOREIGN KEY (org_id, user_id) REFERENCES memberships
 );
 CALL isolate('onboardings');
 -- One onboarding at a time.
@@ -131,7 +138,7 @@ CREATE UNIQUE INDEX onboardings_one_open ON onboardings (org_id) WHERE state NOT
 CREATE TABLE intents (
     org_id      uuid NOT NULL REFERENCES organisations,
     id          uuid NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('onboard', 'ingest', 'evaluate', 'write_back', 'schedule')),
+    kind        text NOT NULL CHECK (kind IN ('onboard', 'first_ingest', 'ingest', 'follow_up', 'evaluate', 'write_back')),
     -- The row that the workflow works on; with the kind it names the workflow.
     subject_id  uuid NOT NULL,
     created_at  timestamptz NOT NULL,

@@ -76,7 +76,8 @@ impl Error {
         match self {
             Self::Missing { .. } | Self::Inconsistent { .. } | Self::NoEnvironment { .. } | Self::Vault(_) => true,
             Self::Platform(error) => error.code().class() != Class::Transient,
-            Self::Store(_) | Self::Lake(_) | Self::Engine { .. } | Self::TooManyConflicts { .. } => false,
+            Self::Store(error) => !error.is_transient(),
+            Self::Lake(_) | Self::Engine { .. } | Self::TooManyConflicts { .. } => false,
         }
     }
 }

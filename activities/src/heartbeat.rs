@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 
 /// A third of the shortest heartbeat timeout of `workflows::options`.
-const INTERVAL: Duration = Duration::from_secs(3);
+const INTERVAL: Duration = Duration::from_millis(1_500);
 
 /// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
 pub(crate) async fn beating<T>(

@@ -8,6 +8,7 @@ use domain::ids::{ConnectionId, OnboardingId, OrgId};
 use domain::pull::{Kind, slices};
 use domain::{DayRange, EntityStatus};
 use futures::FutureExt as _;
+use runtime::places;
 use secrecy::SecretString;
 use store::account::{Discovered, Status as AccountStatus};
 use store::onboarding::{State, Step, StepKey, StepState};
@@ -113,11 +114,12 @@ async fn exchange(context: &Context, input: &ConnectV1) -> Result<StepV1, Error>
         let detail = "the consent was not given";
         return tell(context, input.org, input.onboarding, ErrorCode::ConsentDenied, detail).await;
     };
-    let open = |sealed: &[u8], what: &str| -> Result<SecretString, Error> {
-        Ok(context.vault.open(input.org, &format!("consent/{}/{what}", input.consent), sealed)?)
+    let open = |sealed: &[u8], place: String| -> Result<SecretString, Error> {
+        Ok(context.vault.open(input.org, &place, sealed)?)
     };
     let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
-    let (code, verifier) = (open(sealed_code, "code")?, open(sealed_verifier, "verifier")?);
+    let (code, verifier) =
+        (open(sealed_code, places::code(input.consent))?, open(sealed_verifier, places::verifier(input.connection))?);
     let quota = context.quota(&connection.environment);
     let platform = context.platform(&connection)?;
     let credentials = match platform.exchange_code(quota.as_ref(), &code, &verifier, &consent.redirect_uri).await {

@@ -10,7 +10,7 @@ use domain::ids::{ConnectionId, OrgId};
 use domain::lake::TableName;
 use domain::{Clock, TimeZone};
 use lakehouse::{BoxedError, Pointers};
-use runtime::Vault;
+use runtime::{Vault, places};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -48,11 +48,6 @@ struct Kept {
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// The place that a connection's credentials are sealed for.
-pub(crate) fn credentials_place(connection: ConnectionId) -> String {
-    format!("connection/{connection}/credentials")
-}
-
 /// Seals credentials for a connection's row.
 pub(crate) fn seal_credentials(
     vault: &Vault,
@@ -66,7 +61,7 @@ pub(crate) fn seal_credentials(
         expires_at: credentials.expires_at,
     };
     let text: SecretString = serde_json::to_string(&kept)?.into();
-    Ok(vault.seal(org, &credentials_place(connection), &text)?)
+    Ok(vault.seal(org, &places::credentials(connection), &text)?)
 }
 
 #[async_trait]
@@ -75,7 +70,7 @@ impl TokenKeeper for TokenPort {
         let mut tx = self.store.begin(self.org).await?;
         let sealed = store::connection::credentials(&mut tx, self.connection).await?;
         let sealed = sealed.ok_or("the connection has no credentials")?;
-        let text = self.vault.open(self.org, &credentials_place(self.connection), &sealed)?;
+        let text = self.vault.open(self.org, &places::credentials(self.connection), &sealed)?;
         let kept: Kept = serde_json::from_str(text.expose_secret())?;
         let Kept { refresh_token, scopes, expires_at } = kept;
         Ok(Credentials { refresh_token: refresh_token.into(), scopes, expires_at })
@@ -97,12 +92,13 @@ pub(crate) struct QuotaPort {
     pub(crate) environment: String,
 }
 
-/// Bid Manager: 2,000 calls per project and day, which begins at midnight Pacific; 4 per second.
+/// Bid Manager: 2,000 calls per project and day, which begins at midnight Pacific; 4 per second, in any second: one
+/// call per window of more than a third of a second never exceeds that.
 const REPORTS_PER_DAY: u64 = 2_000;
-const REPORTS_PER_SECOND: u64 = 3;
+const REPORTS_APART: TimeDelta = TimeDelta::milliseconds(350);
 /// A wait this short is waited for: it keeps calls apart, and is no quota that is used up.
 const SHORT_WAIT: Duration = Duration::from_millis(1_100);
-const SHORT_WAITS: u32 = 5;
+const SHORT_WAITS: u32 = 30;
 /// Display & Video 360: 1,500 calls per project and minute, of which 700 may write.
 const CALLS_PER_MINUTE: u64 = 1_500;
 /// Kept back from reads, so that a change or a pause never waits for ingestion.
@@ -121,7 +117,7 @@ impl QuotaPort {
         match call.family {
             Family::Reports => vec![
                 self.window("reports/day", pacific_midnight(now), TimeDelta::days(1), REPORTS_PER_DAY),
-                self.window("reports/second", DateTime::UNIX_EPOCH, TimeDelta::seconds(1), REPORTS_PER_SECOND),
+                self.window("reports/spacing", DateTime::UNIX_EPOCH, REPORTS_APART, 1),
             ],
             Family::Entities => vec![minute("calls/minute", CALLS_PER_MINUTE - WRITE_SHARE)],
             Family::Writes => {

@@ -1,1 +1,32 @@
-//! api
+//! The HTTP API of the platform: sessions, reads from the store and the lake, intents and updates to workflows.
+//!
+//! It never calls an ad platform and never writes to the lake. What is to be done is recorded as an intent, in the
+//! transaction of what it belongs to, and started as a workflow; what a person decides is an update of the workflow that
+//! waits for it.
+
+pub mod app;
+pub mod auth;
+pub mod delivery;
+pub mod engine;
+pub mod extract;
+pub mod freshness;
+pub mod health;
+pub mod idempotency;
+pub mod middleware;
+pub mod openapi;
+pub mod paging;
+pub mod password;
+pub mod problem;
+mod router;
+pub mod starter;
+pub mod static_files;
+pub mod sweeper;
+pub mod telemetry;
+pub mod throttle;
+pub mod token;
+pub mod update;
+pub mod v1;
+pub mod wire;
+
+pub use app::{App, Parts};
+pub use router::{document, router};

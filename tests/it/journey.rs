@@ -28,7 +28,7 @@ async fn an_agency_sees_its_delivery_to_the_last_micro_and_a_change_is_applied_o
 
 async fn main_job(stack: &Stack) -> Result<()> {
     let sandbox = stack.sandbox_admin();
-    let agency = Agency::sign_up(stack.person()?, "ana@agency.example", PASSWORD, "Agency").await?;
+    let mut agency = Agency::sign_up(stack.person()?, "ana@agency.example", PASSWORD, "Agency").await?;
     agency.onboard().await?;
     agency.onboarding_is(&["done"]).await?;
     let lake = LakeReader::open(&stack.database.app_url, &stack.warehouse.display().to_string(), agency.org).await?;
@@ -38,6 +38,7 @@ async fn main_job(stack: &Stack) -> Result<()> {
     let (before, _) = lake.gold().await?;
     sandbox.post("/restate", json!({})).await?;
     sandbox.advance(26 * 3600).await?;
+    agency.sign_in_again().await?;
     let changed = until("gold to follow the restatement", PATIENCE, || async {
         agency.refresh().await?;
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -36,7 +36,7 @@ impl Person {
     pub fn new(base: &str) -> Result<Self> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()?;
         Ok(Self { http, base: base.trim_end_matches('/').to_owned(), cookie: None })
     }

@@ -11,7 +11,7 @@ use crate::client::Person;
 use crate::wait::{until, until_is};
 
 /// Longer than anything a person would wait for.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 /// The sandbox's user who sees the advertisers.
 pub const PLANNER: &str = "planner@agency.example";
 
@@ -22,6 +22,8 @@ pub struct Agency {
     pub person: Person,
     /// The organisation.
     pub org: OrgId,
+    email: String,
+    password: String,
 }
 
 impl Agency {
@@ -32,7 +34,15 @@ impl Agency {
     pub async fn sign_up(mut person: Person, email: &str, password: &str, name: &str) -> Result<Self> {
         let me = person.sign_up(email, password, name).await?;
         let org = me["organisation"]["id"].as_str().context("the organisation's id")?.parse()?;
-        Ok(Self { person, org })
+        Ok(Self { person, org, email: email.to_owned(), password: password.to_owned() })
+    }
+
+    /// Signs in again: a session does not outlive half a simulated day.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn sign_in_again(&mut self) -> Result<()> {
+        self.person.sign_in(&self.email, &self.password).await.map(drop)
     }
 
     /// Starts onboarding and connects DV360 through the consent page.

@@ -1,5 +1,4 @@
 //! The harness: real PostgreSQL, real Temporal, the sandbox, and the platform's own binaries, one set per test.
-#![expect(clippy::missing_panics_doc, reason = "a harness may panic where a test would")]
 
 pub mod client;
 pub mod journey;

@@ -76,10 +76,7 @@ impl SandboxAdmin {
         let as_of = as_of.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         let url = format!("{}/ledger", self.base);
         let text = self.http.get(url).query(&[("as_of", &as_of)]).send().await?.error_for_status()?.text().await?;
-        let rows: Vec<Value> = match serde_json::from_str(&text) {
-            Ok(rows) => rows,
-            Err(_) => text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?,
-        };
+        let rows = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
         rows.iter().map(ledger_row).collect()
     }
 }
@@ -95,5 +92,5 @@ fn ledger_row(row: &Value) -> Result<(LineDayKey, Delivered)> {
         clicks: text("clicks").parse()?,
         media_cost_micros: text("media_cost_micros").parse()?,
     };
-    Ok(((text("advertiser"), text("line_item"), day), delivered))
+    Ok(((text("advertiser_id"), text("line_item_id"), day), delivered))
 }

@@ -11,7 +11,7 @@ use crate::process::{Process, free_port};
 use crate::wait::until;
 
 /// How long a server may take to come up on a loaded machine.
-pub const UP: Duration = Duration::from_secs(60);
+pub const UP: Duration = Duration::from_mins(1);
 
 /// The value of a variable that `bin/test` sets.
 ///

@@ -10,7 +10,7 @@ use temporalio_workflow::{ActivityOptions, WorkflowCancellationToken};
 use domain::ids::OrgId;
 
 /// How long a heartbeat may stay away before the activity is taken to be dead.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(10);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What is done first when workers are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,4 +9,4 @@ pub mod vault;
 
 pub use clock::{FileClock, SystemClock, clock_from};
 pub use settings::{Environment, Settings};
-pub use vault::Vault;
+pub use vault::{Vault, places};

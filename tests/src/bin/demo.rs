@@ -75,14 +75,14 @@ async fn run(arguments: Arguments) -> Result<String> {
     let mut steps = Steps::new();
     let sandbox = SandboxAdmin::new(&arguments.sandbox);
     let person = Person::new(&arguments.api)?;
-    let agency = Agency::sign_up(person, &arguments.email, &arguments.password, "Demo Agency").await?;
+    let mut agency = Agency::sign_up(person, &arguments.email, &arguments.password, "Demo Agency").await?;
     steps.done("signed up an agency");
     let to_dashboard = onboard(&agency, &mut steps).await?;
     let lake = LakeReader::open(&arguments.database, &arguments.warehouse, agency.org).await?;
     agency.onboarding_is(&["done"]).await?;
     let before = lake.equals(&sandbox).await?;
     steps.done(&format!("history is complete; gold equals the ledger: {}", told(&before)));
-    restate(&agency, &sandbox, &lake, &mut steps).await?;
+    restate(&mut agency, &sandbox, &lake, &mut steps).await?;
     let applied = if arguments.own_report { 0 } else { change(&agency, &sandbox, &mut steps).await? };
     let after = lake.equals(&sandbox).await?;
     steps.done("gold still equals the ledger");
@@ -109,7 +109,7 @@ async fn onboard(agency: &Agency, steps: &mut Steps) -> Result<f64> {
 }
 
 /// Restates past days in the sandbox, lets a day go by, and waits until gold follows.
-async fn restate(agency: &Agency, sandbox: &SandboxAdmin, lake: &LakeReader, steps: &mut Steps) -> Result<()> {
+async fn restate(agency: &mut Agency, sandbox: &SandboxAdmin, lake: &LakeReader, steps: &mut Steps) -> Result<()> {
     let (gold, _) = lake.gold().await?;
     let restated = sandbox.post("/restate", json!({})).await?;
     steps.done(&format!(
@@ -119,6 +119,7 @@ async fn restate(agency: &Agency, sandbox: &SandboxAdmin, lake: &LakeReader, ste
     ));
     // The days that a platform may restate are read again once a day.
     sandbox.advance(26 * 3600).await?;
+    agency.sign_in_again().await?;
     let changed = until("gold to follow the restatement", PATIENCE, || async {
         agency.refresh().await?;
         tokio::time::sleep(Duration::from_secs(2)).await;

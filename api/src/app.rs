@@ -1,0 +1,81 @@
+//! What every handler works with.
+
+use std::fmt;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use domain::Clock;
+use lakehouse::Lake;
+use runtime::{Settings, Vault};
+use store::Store;
+
+use crate::engine::Engine;
+use crate::password::Passwords;
+use crate::throttle::Throttle;
+
+/// The application: cheap to clone, shared by all requests.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+/// What the application is made of.
+pub struct Parts {
+    /// The control plane.
+    pub store: Store,
+    /// The tables.
+    pub lake: Lake,
+    /// The workflow engine.
+    pub engine: Engine,
+    /// Seals secrets.
+    pub vault: Vault,
+    /// The present moment.
+    pub clock: Arc<dyn Clock>,
+    /// The configuration.
+    pub settings: Settings,
+    /// Where the web application's files are.
+    pub web: PathBuf,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Holds back guessing.
+    pub throttle: Throttle,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { store, engine, settings, .. } = self;
+        f.debug_struct("App")
+            .field("store", store)
+            .field("engine", engine)
+            .field("url", &settings.public_url)
+            .finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// The application made of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Whether browsers reach the application through TLS.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.settings.public_url.starts_with("https://")
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -1,0 +1,81 @@
+//! The API's document: OpenAPI 3.1, made from the handlers, checked in as `api/openapi.json`.
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{
+    ArrayBuilder, Components, ContentBuilder, Info, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Response,
+    ResponseBuilder, Schema,
+};
+use utoipa::{PartialSchema as _, ToSchema as _};
+
+use crate::auth::COOKIE;
+use crate::problem::{PROBLEM_JSON, Problem};
+
+const ABOUT: &str = "From sign-up to an approved, verified change on an advertising platform.\n\n\
+    Times are RFC 3339 in UTC, days are the advertiser's own, money is `{amount, currency}` with a decimal string. \
+    Every error is a problem (RFC 9457) that says what happened, what was not harmed and what to do next. \
+    Requests that change something carry the header `X-Requested-With: clp`; those that create or act carry an \
+    `Idempotency-Key` of the caller's own.";
+
+/// The document of these routes.
+pub fn document(routes: OpenApi) -> OpenApi {
+    let info = Info::builder().title("Campaign Lifecycle Platform").version("1").description(Some(ABOUT)).build();
+    let mut document = OpenApiBuilder::from(routes).info(info).build();
+    let components = document.components.get_or_insert_with(Components::new);
+    components.schemas.insert(Problem::name().into_owned(), Problem::schema());
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
+    let csrf = ApiKeyValue::with_description("X-Requested-With", "Always `clp`: keeps other sites' forms out.");
+    components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
+    components.schemas.iter_mut().for_each(|(name, schema)| name_items(name, schema));
+    for item in document.paths.paths.values_mut() {
+        for (unsafe_method, operation) in operations(item) {
+            complete(operation, unsafe_method);
+        }
+    }
+    document
+}
+
+/// The document as the text that is checked in.
+///
+/// # Errors
+/// When it can't be written as JSON, which would be a mistake in a handler's description.
+pub fn text(document: &OpenApi) -> Result<String, serde_json::Error> {
+    document.to_pretty_json().map(|json| json + "\n")
+}
+
+/// A list names the schema of its items, where a generic type would repeat it.
+fn name_items(list: &str, schema: &mut RefOr<Schema>) {
+    let Some(item) = list.strip_prefix("Page_").or_else(|| list.strip_prefix("Items_")) else { return };
+    if let RefOr::T(Schema::Object(object)) = schema {
+        let items = ArrayBuilder::new().items(Ref::from_schema_name(item)).description(Some("The items.")).build();
+        object.properties.insert("items".to_owned(), Schema::Array(items).into());
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {
+    let safe = item.get.iter_mut().map(|operation| (false, operation));
+    let changing = [&mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+    safe.chain(changing.into_iter().flatten().map(|operation| (true, operation)))
+}
+
+/// Adds what holds for every operation: the problem that it may answer with, and who may ask.
+fn complete(operation: &mut Operation, changes: bool) {
+    let problem = RefOr::Ref(Ref::from_schema_name(Problem::name()));
+    let content = ContentBuilder::new().schema(Some(problem)).build();
+    let default: Response = ResponseBuilder::new().description("A problem").content(PROBLEM_JSON, content).build();
+    operation.responses.responses.insert("default".to_owned(), default.into());
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            "As asked.".clone_into(&mut response.description);
+        }
+    }
+    if operation.security.is_none() {
+        let mut requirement = SecurityRequirement::new("session", Vec::<String>::new());
+        if changes {
+            requirement = requirement.add("csrf", Vec::<String>::new());
+        }
+        operation.security = Some(vec![requirement]);
+    }
+}

@@ -1,0 +1,87 @@
+//! Passwords: Argon2id, off the async threads, with the same work for an e-mail that nobody has.
+
+use std::sync::Arc;
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::Semaphore;
+
+use crate::problem::{Error, Result};
+
+/// Each hash takes 19 MiB: so many at once, the others wait.
+const MOST_AT_ONCE: usize = 4;
+
+/// A hash with today's parameters that no password has: it is checked when nobody has the e-mail.
+const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGhhcyB0aGlz$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Hashes and checks passwords.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { slots: Arc::new(Semaphore::new(MOST_AT_ONCE)) }
+    }
+}
+
+impl Passwords {
+    /// The text to be stored for a password.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the machine has no randomness or memory left.
+    pub async fn hash(&self, password: SecretString) -> Result<String> {
+        let hash =
+            move || Argon2::default().hash_password(password.expose_secret().as_bytes()).map(|hash| hash.to_string());
+        self.work(hash).await?.map_err(|error| Error::internal("hash a password")(error.to_string()))
+    }
+
+    /// Whether a password belongs to what is stored; `None` for an e-mail that nobody has costs the same and fails.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the work could not be done.
+    pub async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool> {
+        self.work(move || {
+            let known = stored.is_some();
+            let stored = stored.unwrap_or_else(|| NOBODY.to_owned());
+            let fits = PasswordHash::new(&stored).is_ok_and(|hash| {
+                Argon2::default().verify_password(password.expose_secret().as_bytes(), &hash).is_ok()
+            });
+            known && fits
+        })
+        .await
+    }
+
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(Error::internal("wait for a slot"))?;
+        let done = tokio::task::spawn_blocking(move || {
+            let worked = work();
+            drop(slot);
+            worked
+        });
+        done.await.map_err(Error::internal("finish work on a password"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_only() {
+        let passwords = Passwords::default();
+        let stored = passwords.hash("correct horse battery".into()).await.unwrap();
+        assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(passwords.verify("correct horse battery".into(), Some(stored.clone())).await.unwrap());
+        assert!(!passwords.verify("correct horse batterx".into(), Some(stored)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn nobody_can_sign_in_and_the_work_is_done_all_the_same() {
+        assert!(PasswordHash::new(NOBODY).is_ok());
+        assert!(!Passwords::default().verify("correct horse battery".into(), None).await.unwrap());
+    }
+}

@@ -1,0 +1,169 @@
+//! The overview: how the organisation's campaigns do, how fresh that is, and what needs somebody.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use store::onboarding::State as Progress;
+use store::{Tx, account, connection, onboarding, proposal, watermark};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::Session;
+use crate::delivery::{self, Paced};
+use crate::freshness;
+use crate::problem::{Problem, Result};
+use crate::v1::campaign::{self, Pace};
+use crate::wire::{Money, decimal};
+
+const TAG: &str = "overview";
+/// More than anybody reads at once.
+const MOST_PROBLEMS: usize = 50;
+
+/// The routes of this noun.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(get))
+}
+
+/// How the organisation does.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Overview {
+    /// Sums per currency: currencies are never added.
+    pub totals: Vec<OverviewTotal>,
+    /// How fresh the numbers are.
+    pub freshness: Freshness,
+    /// How many campaigns do how well.
+    pub campaigns: CampaignCounts,
+    /// Proposals that wait for an approver.
+    pub open_proposals: i64,
+    /// What needs somebody.
+    pub problems: Vec<Problem>,
+}
+
+/// The sums of the lines in one currency.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OverviewTotal {
+    /// The currency.
+    pub currency: String,
+    /// What was spent.
+    pub delivered: Money,
+    /// What should have been spent by now.
+    pub expected: Money,
+    /// What is to be spent over all flights.
+    pub budget: Money,
+    /// delivered ÷ expected; null before anything is expected.
+    pub index: Option<String>,
+}
+
+/// How fresh numbers are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Freshness {
+    /// Up to when the numbers are complete: the oldest of the advertisers that are read.
+    pub as_of: Option<DateTime<Utc>>,
+    /// That, in a word.
+    pub state: FreshnessState,
+    /// When they are read again.
+    pub next_run_at: Option<DateTime<Utc>>,
+}
+
+/// How fresh numbers are, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FreshnessState {
+    /// As they should be.
+    Fresh,
+    /// Somewhat older.
+    Late,
+    /// Too old to act on.
+    Stale,
+    /// There are none.
+    None,
+}
+
+/// How many campaigns do how well.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct CampaignCounts {
+    /// All.
+    pub total: i64,
+    /// Behind plan.
+    pub behind: i64,
+    /// On plan.
+    pub on_pace: i64,
+    /// Ahead of plan.
+    pub ahead: i64,
+    /// Those that can't be judged.
+    pub not_judged: i64,
+}
+
+/// How the organisation does.
+#[utoipa::path(get, path = "/overview", operation_id = "getOverview", tag = TAG,
+    responses((status = 200, body = Overview)))]
+async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Overview>> {
+    let (campaigns, rule) = campaign::read_all(&app, session.org).await?;
+    let mut tx = app.store.begin(session.org).await?;
+    let as_of = watermark::complete_to(&watermark::freshness(&mut tx, None).await?);
+    let next_run_at = match onboarding::latest(&mut tx).await?.map(|row| row.state) {
+        Some(Progress::FirstSlice | Progress::Ready | Progress::Done) => {
+            freshness::next_run(session.org, app.now(), app.settings.tick_seconds)
+        }
+        _ => None,
+    };
+    let state = freshness::state(as_of, app.now(), app.settings.tick_seconds);
+    let paces = campaigns.iter().map(|campaign| campaign.pace(&rule));
+    let open = proposal::count_open(&mut tx).await?;
+    Ok(axum::Json(Overview {
+        totals: totals(campaigns.iter().flat_map(campaign::CampaignDelivery::judged)),
+        freshness: Freshness { as_of, state, next_run_at },
+        campaigns: paces.fold(CampaignCounts::default(), CampaignCounts::and),
+        open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
+        problems: problems(&mut tx).await?,
+    }))
+}
+
+/// Sums per currency, in the order of their codes.
+fn totals<'a>(lines: impl Iterator<Item = &'a Paced>) -> Vec<OverviewTotal> {
+    let mut by_currency: BTreeMap<domain::Currency, Vec<&Paced>> = BTreeMap::new();
+    for line in lines {
+        by_currency.entry(line.pacing.budget.currency()).or_default().push(line);
+    }
+    let total = |(currency, lines): (domain::Currency, Vec<&Paced>)| {
+        let sum = delivery::sum(lines)?.pacing;
+        Some(OverviewTotal {
+            currency: currency.to_string(),
+            delivered: sum.delivered.into(),
+            expected: sum.expected.into(),
+            budget: sum.budget.into(),
+            index: sum.index.map(decimal),
+        })
+    };
+    by_currency.into_iter().filter_map(total).collect()
+}
+
+impl CampaignCounts {
+    fn and(self, pace: Pace) -> Self {
+        let one = |wanted| i64::from(pace == wanted);
+        Self {
+            total: self.total + 1,
+            behind: self.behind + one(Pace::Behind),
+            on_pace: self.on_pace + one(Pace::OnPace),
+            ahead: self.ahead + one(Pace::Ahead),
+            not_judged: self.not_judged + one(Pace::NotJudged),
+        }
+    }
+}
+
+/// What is wrong with connections and advertisers, each with its name.
+async fn problems(tx: &mut Tx) -> Result<Vec<Problem>> {
+    let named = |name: String, problem: connection::Problem| {
+        let detail = problem.detail.map_or_else(|| name.clone(), |detail| format!("{name}: {detail}"));
+        Problem::of(problem.code).detailed(Some(detail))
+    };
+    let connections = connection::list(tx).await?.into_iter();
+    let accounts = account::list(tx, None).await?.into_iter().filter(|account| account.selected);
+    let connections = connections.filter_map(|row| Some(named(row.title, row.problem?)));
+    let accounts = accounts.filter_map(|row| Some(named(row.name, row.problem?)));
+    Ok(connections.chain(accounts).take(MOST_PROBLEMS).collect())
+}

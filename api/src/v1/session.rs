@@ -1,0 +1,256 @@
+//! Signing up, in and out, and who is signed in.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::ids::OrgId;
+use domain::{Currency, ErrorCode, TimeZone};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use store::organisation::{self, SignUp};
+use store::{onboarding, proposal, user};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::{self, Session, SetCookie};
+use crate::extract::Body;
+use crate::problem::{Error, FieldProblem, Problem, Result};
+use crate::v1::onboarding::Onboarding;
+
+const TAG: &str = "session";
+const SHORTEST_PASSWORD: usize = 12;
+/// Longer than any passphrase; what is longer is meant to keep us busy.
+const LONGEST_PASSWORD: usize = 200;
+const LONGEST_NAME: usize = 200;
+const LONGEST_EMAIL: usize = 254;
+
+/// The routes of this noun.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(sign_up)).routes(routes!(sign_in, sign_out)).routes(routes!(me))
+}
+
+/// A new organisation and its first person.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignUpIn {
+    /// The person's e-mail address.
+    #[schema(format = "email")]
+    pub email: String,
+    /// At least 12 characters.
+    #[schema(value_type = String, format = "password", min_length = 12)]
+    pub password: SecretString,
+    /// The person's name.
+    pub name: String,
+    /// The agency's name.
+    pub organisation_name: String,
+    /// The ISO 4217 code of the currency that the agency reports in.
+    #[schema(example = "EUR")]
+    pub reporting_currency: String,
+    /// The IANA name of the agency's time zone.
+    #[schema(example = "Europe/Berlin")]
+    pub time_zone: String,
+}
+
+/// A person signs in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionIn {
+    /// The e-mail address.
+    #[schema(format = "email")]
+    pub email: String,
+    /// The password.
+    #[schema(value_type = String, format = "password")]
+    pub password: SecretString,
+}
+
+/// Who is signed in, and what waits for them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Me {
+    /// The person.
+    pub user: User,
+    /// The organisation that the session is for.
+    pub organisation: Organisation,
+    /// The onboarding of the organisation; null before it began.
+    pub onboarding: Option<Onboarding>,
+    /// Proposals that wait for an approver.
+    pub open_proposals: i64,
+}
+
+/// A person.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct User {
+    /// The id.
+    pub id: String,
+    /// The e-mail address.
+    pub email: String,
+    /// The name.
+    pub name: String,
+}
+
+/// An organisation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Organisation {
+    /// The id.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// The currency that it reports in.
+    pub reporting_currency: String,
+    /// Its time zone.
+    pub time_zone: String,
+    /// Whether all changes are frozen.
+    pub frozen: bool,
+}
+
+/// Signs an organisation up and its first person in.
+#[utoipa::path(post, path = "/sign-up", operation_id = "signUp", tag = TAG, security(("csrf" = [])),
+    request_body = SignUpIn,
+    responses((status = 201, body = Me), (status = 409, body = Problem, content_type = "application/problem+json")))]
+async fn sign_up(
+    State(app): State<App>,
+    Body(input): Body<SignUpIn>,
+) -> Result<(StatusCode, SetCookie, axum::Json<Me>)> {
+    let (new, password) = check(input)?;
+    let new = SignUp { password_hash: app.passwords.hash(password).await?, ..new };
+    let mut tx = app.store.begin(OrgId::new()).await?;
+    let user = organisation::sign_up(&mut tx, &new, app.now()).await?;
+    let (id, token) = auth::begin(&app, &mut tx, user).await?;
+    let session = Session { id, org: tx.org(), user, email: new.email.clone(), name: new.name.clone() };
+    tx.commit().await?;
+    let me = read(&app, &session).await?;
+    Ok((StatusCode::CREATED, auth::cookie(&app, &token), axum::Json(me)))
+}
+
+/// Checks all fields, so that a form shows everything that is wrong at once.
+fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
+    let SignUpIn { email, password, name, organisation_name, reporting_currency, time_zone } = input;
+    let (email, name, organisation_name) =
+        (email.trim().to_lowercase(), name.trim().to_owned(), organisation_name.trim().to_owned());
+    let (currency, zone) = (reporting_currency.parse::<Currency>().ok(), time_zone.parse::<TimeZone>().ok());
+    let characters = password.expose_secret().chars().count();
+    let checks = [
+        (is_email(&email), "/email", "This must be an e-mail address."),
+        (characters >= SHORTEST_PASSWORD, "/password", "This must have at least 12 characters."),
+        (characters <= LONGEST_PASSWORD, "/password", "This may have at most 200 characters."),
+        (is_name(&name), "/name", "This must have 1 to 200 characters."),
+        (is_name(&organisation_name), "/organisation_name", "This must have 1 to 200 characters."),
+        (currency.is_some(), "/reporting_currency", "This must be the code of a currency, such as EUR."),
+        (zone.is_some(), "/time_zone", "This must be the name of a time zone, such as Europe/Berlin."),
+    ];
+    let wrong = checks.into_iter().filter(|(right, ..)| !right);
+    let fields: Vec<FieldProblem> = wrong.map(|(_, pointer, message)| FieldProblem::new(pointer, message)).collect();
+    let (Some(reporting_currency), Some(time_zone), true) = (currency, zone, fields.is_empty()) else {
+        return Err(Error::Invalid { fields });
+    };
+    let password_hash = String::new();
+    Ok((SignUp { email, name, password_hash, organisation_name, reporting_currency, time_zone }, password))
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// Something before the @, and a domain after it; whether it receives mail, only a mail tells.
+fn is_email(text: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let split = text.split_once('@').filter(|_| text.len() <= LONGEST_EMAIL && !text.chars().any(odd));
+    split.is_some_and(|(name, domain)| {
+        !name.is_empty() && !domain.contains('@') && domain.len() >= 3 && domain.contains('.')
+    })
+}
+
+/// Signs a person in.
+#[utoipa::path(post, path = "/session", operation_id = "signIn", tag = TAG, security(("csrf" = [])),
+    request_body = SessionIn,
+    responses((status = 200, body = Me), (status = 401, body = Problem, content_type = "application/problem+json")))]
+async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result<(SetCookie, axum::Json<Me>)> {
+    let SessionIn { email, password } = input;
+    let email = email.trim().to_lowercase();
+    if !app.throttle.admit(&email) {
+        return Err(Error::refused(ErrorCode::TooManyRequests));
+    }
+    let found = user::sign_in_lookup(&app.store, &email).await?;
+    let stored = found.as_ref().map(|found| found.password_hash.clone());
+    let fits =
+        password.expose_secret().chars().count() <= LONGEST_PASSWORD && app.passwords.verify(password, stored).await?;
+    let found = found.filter(|_| fits).ok_or(Error::refused(ErrorCode::WrongCredentials))?;
+    app.throttle.forgive(&email);
+    let mut tx = app.store.begin(found.org).await?;
+    let (id, token) = auth::begin(&app, &mut tx, found.user).await?;
+    tx.commit().await?;
+    let session = Session { id, org: found.org, user: found.user, email, name: found.name };
+    Ok((auth::cookie(&app, &token), axum::Json(read(&app, &session).await?)))
+}
+
+/// Ends the session.
+#[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = TAG, responses((status = 204)))]
+async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCode, SetCookie)> {
+    let mut tx = app.store.begin(session.org).await?;
+    store::session::delete(&mut tx, session.id).await?;
+    tx.commit().await?;
+    Ok((StatusCode::NO_CONTENT, auth::no_cookie(&app)))
+}
+
+/// Who is signed in.
+#[utoipa::path(get, path = "/me", operation_id = "getMe", tag = TAG, responses((status = 200, body = Me)))]
+async fn me(State(app): State<App>, session: Session) -> Result<axum::Json<Me>> {
+    Ok(axum::Json(read(&app, &session).await?))
+}
+
+async fn read(app: &App, session: &Session) -> Result<Me> {
+    let mut tx = app.store.begin(session.org).await?;
+    let organisation = organisation::fetch(&mut tx).await?;
+    let onboarding = match onboarding::latest(&mut tx).await? {
+        Some(row) => Some(Onboarding::read(&mut tx, row, app.now()).await?),
+        None => None,
+    };
+    let open = proposal::count_open(&mut tx).await?;
+    Ok(Me {
+        user: User { id: session.user.to_string(), email: session.email.clone(), name: session.name.clone() },
+        organisation: organisation.into(),
+        onboarding,
+        open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
+    })
+}
+
+impl From<organisation::Organisation> for Organisation {
+    fn from(row: organisation::Organisation) -> Self {
+        let organisation::Organisation { id, name, reporting_currency, time_zone, frozen, created_at: _ } = row;
+        Self {
+            id: id.to_string(),
+            name,
+            reporting_currency: reporting_currency.to_string(),
+            time_zone: time_zone.to_string(),
+            frozen,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_e_mail_address_has_a_name_and_a_domain() {
+        assert!(is_email("ana@agency.example") && is_email("a+b@x.io"));
+        for odd in ["", "ana", "@agency.example", "ana@", "ana@agency", "a na@agency.example", "ana@b@c.example"] {
+            assert!(!is_email(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let input = SignUpIn {
+            email: "ana".to_owned(),
+            password: "short".into(),
+            name: " ".to_owned(),
+            organisation_name: "Agency".to_owned(),
+            reporting_currency: "EURO".to_owned(),
+            time_zone: "Berlin".to_owned(),
+        };
+        let Err(Error::Invalid { fields }) = check(input) else { panic!("this must not pass") };
+        let pointers: Vec<&str> = fields.iter().map(|field| field.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/email", "/password", "/name", "/reporting_currency", "/time_zone"]);
+    }
+}

@@ -1,0 +1,217 @@
+//! An application over a database of its own, and a browser that keeps its cookie.
+
+use std::sync::Arc;
+
+use api::engine::Engine;
+use api::{App, Parts};
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::clock::StoppedClock;
+use lakehouse::Lake;
+use runtime::{Environment, Settings, Vault};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
+use store::Store;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+/// Nobody listens there: every test runs as if the engine were away.
+const NO_ENGINE: &str = "127.0.0.1:1";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A database that is dropped with this value.
+pub(crate) struct World {
+    name: String,
+    admin_url: String,
+    folder: tempfile::TempDir,
+    pub(crate) app: App,
+    pub(crate) router: Router,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with("http://127.0.0.1:8080").await
+    }
+
+    /// An application that browsers reach at this address.
+    pub(crate) async fn with(public_url: &str) -> Self {
+        let admin_url = std::env::var("CLP_PG_ADMIN_URL")
+            .expect("CLP_PG_ADMIN_URL is not set: these tests need a PostgreSQL, run them through bin/test");
+        let name = format!("api_{}", Uuid::now_v7().simple());
+        let mut admin = PgConnection::connect(&admin_url).await.expect("the PostgreSQL of CLP_PG_ADMIN_URL answers");
+        admin.execute(format!("CREATE DATABASE {name} OWNER clp_owner").as_str()).await.unwrap();
+        admin.close().await.unwrap();
+        store::migrate(&url_for(&admin_url, "clp_owner", &name)).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(&url_for(&admin_url, "clp_app", &name), folder.path(), public_url);
+        let app = App::new(Parts {
+            store: Store::connect(&url_for(&admin_url, "clp_app", &name), 10).await.unwrap(),
+            lake: Lake::open(&settings.warehouse).unwrap(),
+            engine: Engine::new(NO_ENGINE, "default"),
+            vault: Vault::new(&settings.master_key).unwrap(),
+            clock: Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap())),
+            web: folder.path().join("web"),
+            settings,
+            passwords: api::password::Passwords::default(),
+            throttle: api::throttle::Throttle::default(),
+        });
+        let router = api::router(&app);
+        Self { name, admin_url, folder, app, router }
+    }
+
+    /// A browser that nobody has signed in with.
+    pub(crate) fn browser(&self) -> Browser {
+        Browser { router: self.router.clone(), cookie: None }
+    }
+
+    /// A browser of a new organisation's first person.
+    pub(crate) async fn signed_up(&self, email: &str) -> Browser {
+        let mut browser = self.browser();
+        let answer = browser.post("/api/v1/sign-up", &sign_up(email)).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.body);
+        browser
+    }
+
+    /// Puts a file where the web application's files are.
+    pub(crate) fn web_file(&self, path: &str, content: &str) {
+        let file = self.folder.path().join("web").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let (url, drop) = (self.admin_url.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        let gone = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async {
+                let mut admin = PgConnection::connect(&url).await?;
+                admin.execute(drop.as_str()).await
+            })?;
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+        });
+        // A database that is left over harms nobody: the server is thrown away with the test run.
+        gone.join().ok();
+    }
+}
+
+fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> Settings {
+    let environment = Environment {
+        name: "dv360.sandbox".to_owned(),
+        platform: domain::Platform::Dv360,
+        authorize_url: "http://sandbox.test/o/oauth2/v2/auth".to_owned(),
+        token_url: "http://sandbox.test/token".to_owned(),
+        revoke_url: "http://sandbox.test/revoke".to_owned(),
+        entities_url: "http://sandbox.test".to_owned(),
+        reports_url: "http://sandbox.test".to_owned(),
+        client_id: "client".to_owned(),
+        client_secret: "secret".into(),
+    };
+    Settings {
+        database_url: database_url.to_owned().into(),
+        temporal_address: NO_ENGINE.to_owned(),
+        temporal_namespace: "default".to_owned(),
+        warehouse: folder.join("lake").display().to_string(),
+        master_key: STANDARD.encode([7; 32]).into(),
+        clock_file: None,
+        public_url: public_url.to_owned(),
+        tick_seconds: 900,
+        environments: [(environment.name.clone(), environment)].into(),
+    }
+}
+
+/// A sign-up that fits.
+pub(crate) fn sign_up(email: &str) -> Value {
+    json!({
+        "email": email, "password": PASSWORD, "name": "Ana", "organisation_name": "Agency",
+        "reporting_currency": "EUR", "time_zone": "Europe/Berlin",
+    })
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Sends requests as the web application does, and keeps its session's cookie.
+#[derive(Clone)]
+pub(crate) struct Browser {
+    router: Router,
+    pub(crate) cookie: Option<String>,
+}
+
+impl Browser {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
+        self.send(request(Method::GET, path, None)).await
+    }
+
+    pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Answer {
+        self.send(request(Method::POST, path, Some(body))).await
+    }
+
+    /// A request that is named by a key.
+    pub(crate) async fn keyed(&mut self, method: Method, path: &str, key: &str, body: &Value) -> Answer {
+        let mut request = request(method, path, Some(body));
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        self.send(request).await
+    }
+
+    pub(crate) async fn send(&mut self, mut request: Request<Body>) -> Answer {
+        if let Some(cookie) = &self.cookie {
+            request.headers_mut().insert(header::COOKIE, cookie.parse().unwrap());
+        }
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let answer = Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: serde_json::from_slice(&bytes).unwrap_or(Value::String(text)),
+        };
+        if let Some(cookie) = answer.headers.get(header::SET_COOKIE) {
+            self.cookie = cookie.to_str().unwrap().split(';').next().map(str::to_owned);
+        }
+        answer
+    }
+}
+
+/// A request with the headers of the web application.
+pub(crate) fn request(method: Method, path: &str, body: Option<&Value>) -> Request<Body> {
+    let safe = method == Method::GET;
+    let mut builder = Request::builder().method(method).uri(path);
+    if !safe {
+        builder = builder.header("x-requested-with", "clp");
+    }
+    match body {
+        Some(body) => {
+            builder.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string())).unwrap()
+        }
+        None => builder.body(Body::empty()).unwrap(),
+    }
+}
+
+/// All roles have the superuser's password on a test server.
+fn url_for(admin_url: &str, role: &str, database: &str) -> String {
+    let (scheme, rest) = admin_url.split_once("://").expect("a URL");
+    let (_, rest) = rest.split_once(':').expect("a user with a password");
+    let (host, _) = rest.rsplit_once('/').expect("a database");
+    format!("{scheme}://{role}:{host}/{database}")
+}

@@ -1,0 +1,11 @@
+//! The API as browsers meet it: one binary, a database of its own for each test, no workflow engine.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
+
+mod coverage;
+mod document;
+mod harness;
+mod onboarding;
+mod problems;
+mod requests;
+mod sessions;

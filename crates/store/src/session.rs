@@ -1,0 +1,88 @@
+//! Sessions: signed-in browsers. A session's token is kept as its SHA-256 only.
+
+use chrono::{DateTime, Utc};
+use domain::ids::{OrgId, SessionId, UserId};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Result;
+use crate::store::{Store, Tx};
+
+/// Who a session belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The session.
+    pub session: SessionId,
+    /// Who signed in.
+    pub user: UserId,
+    /// Their e-mail.
+    pub email: String,
+    /// What they are called.
+    pub name: String,
+    /// The organisation that they signed in to.
+    pub org: OrgId,
+}
+
+/// Begins a session of a member of the organisation, and clears away this person's sessions that have ended.
+///
+/// # Errors
+/// [`crate::Error::Missing`] when the person is not a member.
+pub async fn create(
+    tx: &mut Tx,
+    user: UserId,
+    token: &str,
+    at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<SessionId> {
+    let (org, id) = (tx.org(), SessionId::new());
+    sqlx::query!("DELETE FROM sessions WHERE user_id = $1 AND expires_at <= $2", user.uuid(), at)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!(
+        "INSERT INTO sessions (id, token_hash, user_id, org_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        id.uuid(),
+        token_hash(token),
+        user.uuid(),
+        org.uuid(),
+        at,
+        expires_at,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(id)
+}
+
+/// Finds the session of a token, before any organisation is known; `None` when there is none or it has ended.
+///
+/// # Errors
+/// As any statement.
+pub async fn lookup(store: &Store, token: &str, at: DateTime<Utc>) -> Result<Option<SignedIn>> {
+    let row = sqlx::query!(
+        r#"SELECT session_id AS "session_id!", user_id AS "user_id!", org_id AS "org_id!", email AS "email!",
+                  user_name AS "user_name!"
+           FROM session_lookup($1, $2)"#,
+        token_hash(token),
+        at
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.map(|row| SignedIn {
+        session: row.session_id.into(),
+        user: row.user_id.into(),
+        email: row.email,
+        name: row.user_name,
+        org: row.org_id.into(),
+    }))
+}
+
+/// Ends a session; says whether there was one.
+///
+/// # Errors
+/// As any statement.
+pub async fn delete(tx: &mut Tx, id: SessionId) -> Result<bool> {
+    let done = sqlx::query!("DELETE FROM sessions WHERE id = $1", id.uuid()).execute(tx.conn()).await?;
+    Ok(done.rows_affected() > 0)
+}
+
+fn token_hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token).to_vec()
+}
