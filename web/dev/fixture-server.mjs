@@ -1,0 +1,818 @@
+#!/usr/bin/env node
+/**
+ * A development aid, and nothing more: serves dist/ and invented answers of the API, so that the screens can be
+ * looked at without a platform behind them. The product never starts it, and no end-to-end test trusts it.
+ *
+ *   npm run build && node dev/fixture-server.mjs [port]
+ *
+ * State is in memory: sign-up → consent → advertisers → a few seconds of progress → a dashboard with proposals.
+ * Signing up as stuck@… shows a setup that fails.
+ * Signing in as empty@agency.example shows the empty states, as broken@agency.example the failed ones.
+ */
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const PORT = Number(process.argv[2] ?? process.env.PORT ?? 4199);
+const DIST = join(fileURLToPath(new URL("..", import.meta.url)), "dist");
+const DAY = 86_400_000;
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const iso = (offset = 0) => new Date(Date.now() + offset).toISOString();
+const dayAt = (offset) => new Date(Date.now() + offset * DAY).toISOString().slice(0, 10);
+const eur = (amount, currency = "EUR") => ({ amount: amount.toFixed(2), currency });
+
+const problem = (status, code, title, extra = {}) => ({
+  type: `/problems/${code}`,
+  code,
+  title,
+  status,
+  unharmed: "Campaigns keep running as they are; nothing was changed on the platform.",
+  next: "Try again in a minute.",
+  request_id: `req_${randomUUID().slice(0, 8)}`,
+  retryable: false,
+  ...extra,
+});
+
+// ---- the invented world ----
+
+const ACCOUNTS = [
+  ["acc_1", "4100001", "Nordwind Outdoor", "Hafen Media Group", "EUR", "Europe/Berlin", "active"],
+  [
+    "acc_2",
+    "4100002",
+    "Kestrel Airlines",
+    "Hafen Media Group",
+    "USD",
+    "America/New_York",
+    "active",
+  ],
+  ["acc_3", "4100003", "Sakura Home", "Pacific Desk", "JPY", "Asia/Tokyo", "active"],
+  ["acc_4", "4100004", "Old Mill Foods", "Pacific Desk", "EUR", "Europe/Berlin", "paused"],
+].map(([id, platform_id, name, parent_name, currency, time_zone, status]) => ({
+  id,
+  platform_id,
+  name,
+  parent_name,
+  currency,
+  time_zone,
+  status,
+  selected: false,
+}));
+
+const NAMES = [
+  "Brand Q4",
+  "Winter Sale",
+  "Always On",
+  "Retargeting",
+  "Launch",
+  "Prospecting",
+  "Video Reach",
+];
+const PACES = ["behind", "on_pace", "ahead", "on_pace", "behind", "on_pace", "not_judged"];
+const INDEX = ["0.7312", "0.9841", "1.2406", "1.0123", "0.8655", "0.9602", null];
+
+function pacingOf(budget, index, currency) {
+  if (index === null) return null;
+  const expected = budget * 0.52;
+  const delivered = expected * Number(index);
+  return {
+    delivered: eur(delivered, currency),
+    expected: eur(expected, currency),
+    budget: eur(budget, currency),
+    index,
+    required_daily: eur((budget - delivered) / 21, currency),
+    projected: eur(Math.min(budget * 1.2, delivered / 0.52), currency),
+    as_of: iso(-9 * 60_000),
+    finality: "intraday",
+  };
+}
+
+function makeCampaigns() {
+  const campaigns = [];
+  for (const [a, account] of ACCOUNTS.slice(0, 3).entries()) {
+    for (const [n, name] of NAMES.entries()) {
+      const index = INDEX[(n + a) % 7];
+      const budget = 18_000 + 7_350 * n + 4_000 * a;
+      const pacing = pacingOf(budget, index, account.currency);
+      const risk = pacing ? Math.abs(Number(pacing.projected.amount) - budget) : 0;
+      campaigns.push({
+        id: `ent_${a}${n}`,
+        platform: "dv360",
+        platform_id: String(51_000_000 + 100 * a + n),
+        name: `${account.name.split(" ")[0]} ${name}`,
+        account: { id: account.id, name: account.name },
+        currency: account.currency,
+        status: n === 6 ? "draft" : "active",
+        first_day: dayAt(-23),
+        last_day: dayAt(21),
+        time_zone: account.time_zone,
+        pace: PACES[(n + a) % 7],
+        pacing,
+        lines: 3,
+        risk: pacing ? eur(risk, account.currency) : null,
+      });
+    }
+  }
+  return campaigns.toSorted((x, y) => Number(y.risk?.amount ?? 0) - Number(x.risk?.amount ?? 0));
+}
+
+function linesOf(campaign, proposals) {
+  return ["Desktop DE", "Mobile DE", "Connected TV"].map((name, n) => {
+    const budget = Number(campaign.pacing?.budget.amount ?? 9_000) / 3;
+    const index = campaign.pacing
+      ? (Number(campaign.pacing.index) + (n - 1) * 0.06).toFixed(4)
+      : null;
+    const id = `${campaign.id}_${n}`;
+    return {
+      id,
+      platform_id: String(91_000_000 + n),
+      name: `${campaign.name} · ${name}`,
+      order_name: `${campaign.name} IO`,
+      status: "active",
+      daily_budget: eur(budget / 45, campaign.currency),
+      first_day: campaign.first_day,
+      last_day: campaign.last_day,
+      pace: campaign.pace,
+      pacing: pacingOf(budget, index, campaign.currency),
+      open_proposal_id:
+        proposals.find((p) => p.line.id === id && p.state === "proposed")?.id ?? null,
+    };
+  });
+}
+
+function seriesOf(campaign, proposals) {
+  const budget = Number(campaign.pacing?.budget.amount ?? 0);
+  const index = Number(campaign.pacing?.index ?? 1);
+  let delivered = 0;
+  const points = [];
+  for (let day = -23; day <= 21; day++) {
+    const planned = budget / 45;
+    const wave = 1 + 0.22 * Math.sin(day * 0.9);
+    const spent = day <= 0 ? planned * index * wave * (day === 0 ? 0.5 : 1) : null;
+    delivered += spent ?? 0;
+    points.push({
+      day: dayAt(day),
+      delivered: spent === null ? null : spent.toFixed(2),
+      planned: planned.toFixed(2),
+      delivered_cumulative: spent === null ? null : delivered.toFixed(2),
+      planned_cumulative: (planned * (day + 24)).toFixed(2),
+      finality: spent === null ? null : day === 0 ? "intraday" : day > -4 ? "provisional" : "final",
+    });
+  }
+  return {
+    currency: campaign.currency,
+    time_zone: campaign.time_zone,
+    as_of: iso(-9 * 60_000),
+    points,
+    markers: proposals
+      .filter((p) => p.campaign.id === campaign.id)
+      .map((p) => ({
+        at: p.created_at,
+        day: p.created_at.slice(0, 10),
+        kind: p.state === "verified" ? "write_back" : "proposal",
+        title: p.title,
+        proposal_id: p.id,
+      })),
+  };
+}
+
+function makeProposals(campaigns) {
+  return campaigns
+    .filter((c) => c.pacing && c.pace !== "on_pace")
+    .slice(0, 6)
+    .map((campaign, n) => {
+      const [line] = linesOf(campaign, []);
+      const before = Number(line.daily_budget.amount);
+      const step = campaign.pace === "behind" ? 0.3 : -0.18;
+      const after = Math.round(before * (1 + step));
+      const verb = step > 0 ? "Raise" : "Lower";
+      return {
+        id: `pro_${n}`,
+        state: "proposed",
+        title: `${verb} the daily budget of ${line.name}`,
+        platform: "dv360",
+        connection_id: "con_1",
+        account: campaign.account,
+        campaign: { id: campaign.id, name: campaign.name },
+        line: { id: line.id, platform_id: line.platform_id, name: line.name },
+        field: "daily_budget",
+        field_title: "Daily budget",
+        before: eur(before, campaign.currency),
+        after: eur(after, campaign.currency),
+        difference: eur(after - before, campaign.currency),
+        percent: ((100 * (after - before)) / before).toFixed(1),
+        limited: n === 0,
+        change_hash: `hash-${n}`,
+        exposure: step > 0 ? eur((after - before) * 21, campaign.currency) : null,
+        why: {
+          sentence: `Delivered ${Math.round(Number(line.pacing.index) * 100)} % of what was expected by now; the rule acts ${step > 0 ? "below 90 %" : "above 110 %"}.`,
+          rule: { id: "rul_1", name: "Keep pace", version: 3 },
+          pacing: line.pacing,
+          pulls: 2,
+          decided_at: iso(-11 * 60_000),
+        },
+        proposed_by: { kind: "rule", name: "Keep pace" },
+        created_at: iso(-11 * 60_000),
+        expires_at: iso(n === 1 ? 95_000 : (3 + n) * 3_600_000),
+        decided_by: null,
+        decided_at: null,
+        live: {
+          value: eur(n === 3 ? before + 25 : before, campaign.currency),
+          read_at: iso(-40_000),
+        },
+        may_approve: n !== 2,
+        may_not_approve_because:
+          n === 2 ? "Policy “Four eyes”: a second person approves changes above 5,000." : null,
+        history: [
+          {
+            at: iso(-11 * 60_000),
+            event: "proposed",
+            by: "Keep pace",
+            sentence: "Proposed by the rule after the refresh of 15 minutes ago.",
+          },
+        ],
+        problem: null,
+      };
+    });
+}
+
+function makeRuns() {
+  return Array.from({ length: 46 }, (_, n) => {
+    const failed = n === 17;
+    const troubled = n === 5 || n === 23;
+    const running = n === 0;
+    return {
+      id: `cyc_${n}`,
+      kind: n === 3 ? "manual" : n % 7 === 2 ? "follow_up" : n === 45 ? "onboarding" : "scheduled",
+      state: running ? "running" : failed ? "failed" : "done",
+      started_at: iso(-n * 15 * 60_000 - 60_000),
+      finished_at: running ? null : iso(-n * 15 * 60_000 - 40_000),
+      seconds: running ? null : 4.2 + n / 10,
+      sentence: running
+        ? "Reading 2 reports."
+        : failed
+          ? "Stopped: the platform did not answer."
+          : `Fetched 2 reports · ${1_200 + n} rows · 38 lines judged.`,
+      pulls: { landed: 2, unchanged: 1, failed: troubled ? 1 : 0, open: running ? 2 : 0 },
+      rows: { bronze: 1_248 + n, silver: 1_248, gold: 84 },
+      problems: troubled
+        ? [
+            problem(502, "pull.failed", "One report did not arrive.", {
+              next: "Nothing to do: the next run asks again.",
+              retryable: true,
+            }),
+          ]
+        : failed
+          ? [problem(503, "platform.unreachable", "Display & Video 360 did not answer.")]
+          : [],
+    };
+  });
+}
+
+const runDetail = (run) => ({
+  ...run,
+  steps: [
+    { title: "Fetch", seconds: 1.8, sentence: "Fetched 2 reports from Display & Video 360." },
+    { title: "Keep", seconds: 0.4, sentence: `${run.rows.bronze} rows kept as they came.` },
+    {
+      title: "Unify",
+      seconds: 0.7,
+      sentence: "Days 20–21 Nov replaced; totals equal the platform’s.",
+    },
+    {
+      title: "Judge",
+      seconds: 0.2,
+      sentence: "38 lines judged: 9 behind, 4 ahead. 1 new proposal.",
+    },
+  ],
+  pulls: ["tick", "lookback", "backfill"].map((kind, n) => ({
+    id: `pul_${n}`,
+    kind,
+    platform: "dv360",
+    days: { first: dayAt(-1 - n), last: dayAt(0) },
+    state: ["landed", "fetched", "requested"][n],
+    rows: n === 0 ? run.rows.bronze : null,
+    requested_at: run.started_at,
+    landed_at: n < 2 ? run.started_at : null,
+    problem: null,
+  })),
+});
+
+// ---- sessions and onboarding ----
+
+const sessions = new Map();
+const users = new Map();
+
+function newOrganisation(input, kind = "full") {
+  const campaigns = kind === "empty" ? [] : makeCampaigns();
+  return {
+    kind,
+    user: { id: "usr_1", email: input.email, name: input.name },
+    organisation: {
+      id: "org_1",
+      name: input.organisation_name,
+      reporting_currency: input.reporting_currency,
+      time_zone: input.time_zone,
+      frozen: false,
+    },
+    onboarding: null,
+    campaigns,
+    proposals: kind === "empty" ? [] : makeProposals(campaigns),
+    runs: kind === "empty" ? [] : makeRuns(),
+    evaluations: new Map(),
+  };
+}
+
+const STEPS = [
+  ["connect", "Connect to Display & Video 360"],
+  ["verify", "Check the access"],
+  ["discover", "Find advertisers"],
+  ["choose", "Choose advertisers"],
+  ["provision", "Create tables and default rules"],
+  ["schedule", "Start the 15-minute schedule"],
+  ["first_slice", "Read the last 7 days"],
+  ["backfill", "Read the last 90 days"],
+];
+
+/** The onboarding as it stands now: a function of the moments at which the person answered. */
+function onboardingView(org) {
+  const o = org.onboarding;
+  if (!o) return null;
+  const since = (from) => (from ? (Date.now() - from) / 1_000 : 0);
+  let state = "connecting";
+  let reached = 0;
+  if (o.cancelled) state = "cancelled";
+  else if (o.chosenAt) {
+    const t = since(o.chosenAt);
+    reached = t < 2 ? 4 : t < 3 ? 5 : t < 8 ? 6 : t < 40 ? 7 : 8;
+    state = ["provisioning", "provisioning", "first_slice", "ready", "done"][reached - 4];
+  } else if (o.consentAt) {
+    const t = since(o.consentAt);
+    reached = t < 1 ? 1 : t < 2.5 ? 2 : 3;
+    state = reached < 3 ? "verifying" : "choosing_accounts";
+  }
+  if (org.user.email.startsWith("stuck") && reached >= 4) {
+    reached = 4;
+    state = "failed";
+  }
+  const measured = {
+    first_slice: [Math.min(7, Math.floor((since(o.chosenAt) - 3) * 1.5)), 7],
+    backfill: [Math.floor(since(o.chosenAt) * 2.2), 90],
+  };
+  return {
+    id: "onb_1",
+    state,
+    platform: "dv360",
+    connection_id: o.consentAt ? "con_1" : null,
+    started_at: o.startedAt,
+    dashboard_ready_at: reached >= 7 ? iso() : null,
+    can_cancel: reached < 7 && !o.cancelled,
+    steps: STEPS.map(([key, title], n) => ({
+      key,
+      title,
+      state:
+        n < reached
+          ? "done"
+          : n === reached && state === "failed"
+            ? "failed"
+            : n === reached
+              ? key === "choose"
+                ? "waiting"
+                : "running"
+              : "waiting",
+      detail: n === reached && key === "first_slice" ? "1,204 rows so far" : null,
+      done: n === reached && measured[key] ? Math.max(0, measured[key][0]) : null,
+      total: n === reached && measured[key] ? measured[key][1] : null,
+      seconds: n < reached ? 0.8 + n : null,
+    })),
+    accounts:
+      reached >= 3
+        ? ACCOUNTS.map((a) => ({ ...a, selected: o.chosen?.includes(a.id) ?? false }))
+        : [],
+    problem:
+      state === "failed"
+        ? problem(502, "platform.rejected", "The platform refused the report.", {
+            next: "Start again. If it happens again, ask the platform’s support.",
+          })
+        : null,
+  };
+}
+
+const meOf = (org) => ({
+  user: org.user,
+  organisation: org.organisation,
+  onboarding: onboardingView(org),
+  open_proposals: org.proposals.filter((p) => p.state === "proposed").length,
+});
+
+function finishedOrganisation(email, kind) {
+  const org = newOrganisation(
+    {
+      email,
+      name: "Ana Approver",
+      organisation_name: "Hafen Media",
+      reporting_currency: "EUR",
+      time_zone: "Europe/Berlin",
+    },
+    kind,
+  );
+  org.onboarding = { startedAt: iso(-DAY), consentAt: 1, chosenAt: 1, chosen: ["acc_1"] };
+  return org;
+}
+
+// ---- the routes ----
+
+const page = (items, query) => {
+  const from = Number(query.get("cursor") ?? 0);
+  const limit = Math.min(Number(query.get("limit") ?? 50), 20);
+  const next = from + limit < items.length ? String(from + limit) : null;
+  return { items: items.slice(from, from + limit), next_cursor: next };
+};
+
+/** An approved change walks on by itself. */
+function walk(proposal) {
+  const say = (state, sentence, delay) =>
+    setTimeout(() => {
+      proposal.state = state;
+      proposal.history.push({ at: iso(), event: state, by: null, sentence });
+      if (state === "verified") proposal.live = { value: proposal.after, read_at: iso() };
+    }, delay);
+  say("applying", "Sent to Display & Video 360.", 1_500);
+  say("verified", "Read back: the platform shows the new value.", 4_500);
+}
+
+function decide(org, id, verb, body) {
+  const proposal = org.proposals.find((p) => p.id === id);
+  if (!proposal) return [404, problem(404, "proposal.not_found", "This proposal does not exist.")];
+  if (proposal.state !== "proposed" || proposal.id === "pro_4") {
+    if (proposal.state === "proposed") {
+      Object.assign(proposal, {
+        state: "rejected",
+        decided_by: { name: "Ben Buyer" },
+        decided_at: iso(),
+      });
+      proposal.history.push({
+        at: iso(),
+        event: "rejected",
+        by: "Ben Buyer",
+        sentence: "Rejected: budget is being moved.",
+      });
+    }
+    return [
+      409,
+      problem(409, "write_back.already_decided", "Ben Buyer has already decided this proposal.", {
+        next: "Look at what was decided. Nothing is left to do.",
+      }),
+    ];
+  }
+  const outcome = { approve: "approved", reject: "rejected", cancel: "cancelled" }[verb];
+  Object.assign(proposal, {
+    state: outcome,
+    decided_by: { name: org.user.name },
+    decided_at: iso(),
+  });
+  const sentence =
+    verb === "approve"
+      ? "Approved."
+      : `${outcome[0].toUpperCase()}${outcome.slice(1)}: ${body.reason}`;
+  proposal.history.push({ at: iso(), event: outcome, by: org.user.name, sentence });
+  if (verb === "approve") walk(proposal);
+  return [200, proposal];
+}
+
+const connectionOf = (org) => ({
+  id: "con_1",
+  platform: "dv360",
+  title: "Display & Video 360",
+  status: org.kind === "broken" ? "needs_reauth" : "healthy",
+  who_acts: org.kind === "broken" ? "you" : null,
+  connected_by: { name: "planner@agency.example" },
+  connected_at: iso(-DAY),
+  scopes: [
+    "https://www.googleapis.com/auth/display-video",
+    "https://www.googleapis.com/auth/doubleclickbidmanager",
+  ],
+  fresh_as_of: iso(-9 * 60_000),
+  accounts: ACCOUNTS.map((a) => ({ ...a, selected: true })),
+  problem:
+    org.kind === "broken"
+      ? problem(
+          401,
+          "connection.needs_reauth",
+          "Display & Video 360 no longer accepts the access that was given.",
+          { next: "Reconnect with a user who may see the advertisers." },
+        )
+      : null,
+});
+
+function route(method, path, query, body, org) {
+  const [, noun, id, verb] = path.split("/");
+  if (
+    org.kind === "broken" &&
+    ["overview", "campaigns", "proposals", "runs", "audit"].includes(noun)
+  )
+    return [
+      503,
+      problem(503, "lake.unavailable", "The figures cannot be read right now.", {
+        retryable: true,
+      }),
+    ];
+  switch (`${method} /${noun}`) {
+    case "GET /me":
+      return [200, meOf(org)];
+    case "GET /onboarding":
+      return org.onboarding
+        ? [200, onboardingView(org)]
+        : [404, problem(404, "onboarding.not_found", "No setup has begun.")];
+    case "POST /onboarding":
+      if (id === "cancel") org.onboarding.cancelled = true;
+      else if (id === "consent") return [200, { redirect_url: "/fixture/consent" }];
+      else if (!org.onboarding || org.onboarding.cancelled || org.user.email.startsWith("stuck"))
+        org.onboarding = { startedAt: iso() };
+      return [201, onboardingView(org)];
+    case "PUT /onboarding":
+      Object.assign(org.onboarding, { chosenAt: Date.now(), chosen: body.account_ids });
+      return [200, onboardingView(org)];
+    case "GET /connections":
+      return [200, { items: org.kind === "empty" ? [] : [connectionOf(org)] }];
+    case "POST /connections":
+      return [200, { redirect_url: "/fixture/consent" }];
+    case "GET /overview":
+      return [200, overviewOf(org)];
+    case "GET /campaigns":
+      return campaignRoute(org, id, verb, query);
+    case "GET /rules":
+      return [
+        200,
+        {
+          items: [
+            {
+              id: "rul_1",
+              kind: "pacing",
+              name: "Keep pace",
+              enabled: true,
+              settings: {
+                behind_below: "0.90",
+                ahead_above: "1.10",
+                max_step: "0.30",
+                min_step: "0.02",
+                needs: "provisional",
+              },
+              sentence: "Propose a new daily budget below 90 % or above 110 %.",
+              version: 3,
+            },
+          ],
+        },
+      ];
+    case "POST /evaluations":
+      return [202, { id: "eva_1" }];
+    case "GET /evaluations":
+      return [
+        200,
+        {
+          id,
+          state: "done",
+          started_at: iso(),
+          finished_at: iso(),
+          lines_judged: 38,
+          proposals_made: 0,
+          not_judged: [],
+          problem: null,
+        },
+      ];
+    case "GET /proposals": {
+      if (id) {
+        const one = org.proposals.find((p) => p.id === id);
+        return one
+          ? [200, one]
+          : [404, problem(404, "proposal.not_found", "This proposal does not exist.")];
+      }
+      const open = new Set(["proposed", "approved", "applying", "unknown"]);
+      return [
+        200,
+        page(
+          org.proposals.filter((p) => open.has(p.state) === (query.get("state") !== "closed")),
+          query,
+        ),
+      ];
+    }
+    case "POST /proposals":
+      return decide(org, id, verb, body);
+    case "GET /runs": {
+      const state = query.get("state");
+      if (id) return [200, runDetail(org.runs.find((run) => run.id === id) ?? org.runs[0])];
+      return [
+        200,
+        page(
+          org.runs.filter((run) => !state || run.state === state),
+          query,
+        ),
+      ];
+    }
+    case "POST /runs":
+      return [202, { id: null }];
+    case "GET /audit":
+      return [200, page(org.kind === "empty" ? [] : auditOf(org), query)];
+    default:
+      return [404, problem(404, "http.not_found", "There is nothing at this address.")];
+  }
+}
+
+function campaignRoute(org, id, verb, query) {
+  if (!id) {
+    const q = (query.get("q") ?? "").toLowerCase();
+    const pace = query.get("pace");
+    return [
+      200,
+      page(
+        org.campaigns.filter((c) => (!pace || c.pace === pace) && c.name.toLowerCase().includes(q)),
+        query,
+      ),
+    ];
+  }
+  const campaign = org.campaigns.find((c) => c.id === id);
+  if (!campaign) return [404, problem(404, "campaign.not_found", "This campaign does not exist.")];
+  if (verb === "series") return [200, seriesOf(campaign, org.proposals)];
+  return [200, { ...campaign, line_items: linesOf(campaign, org.proposals) }];
+}
+
+function overviewOf(org) {
+  const count = (pace) => org.campaigns.filter((c) => c.pace === pace).length;
+  const totals = [...new Set(org.campaigns.map((c) => c.currency))].map((currency) => {
+    const own = org.campaigns.filter((c) => c.currency === currency && c.pacing);
+    const sum = (key) => own.reduce((total, c) => total + Number(c.pacing[key].amount), 0);
+    return {
+      currency,
+      delivered: eur(sum("delivered"), currency),
+      expected: eur(sum("expected"), currency),
+      budget: eur(sum("budget"), currency),
+      index: (sum("delivered") / sum("expected")).toFixed(4),
+    };
+  });
+  return {
+    totals,
+    freshness:
+      org.kind === "empty"
+        ? { as_of: null, state: "none", next_run_at: iso(300_000) }
+        : { as_of: iso(-9 * 60_000), state: "fresh", next_run_at: iso(300_000) },
+    campaigns: {
+      total: org.campaigns.length,
+      behind: count("behind"),
+      on_pace: count("on_pace"),
+      ahead: count("ahead"),
+      not_judged: count("not_judged"),
+    },
+    open_proposals: meOf(org).open_proposals,
+    problems: [],
+  };
+}
+
+const auditOf = (org) => [
+  ...org.proposals.flatMap((p) =>
+    p.history.map((event, n) => ({
+      id: `aud_${p.id}_${n}`,
+      at: event.at,
+      actor: {
+        kind: event.by === "Keep pace" ? "rule" : event.by ? "person" : "system",
+        name: event.by ?? "Platform",
+      },
+      action: `proposal.${{ proposed: "create", approved: "approve", rejected: "reject", cancelled: "cancel", applying: "begin", verified: "read_after" }[event.event]}`,
+      subject: { kind: "proposal", id: p.id, title: p.title },
+      before: event.event === "verified" ? p.before : null,
+      after: event.event === "verified" ? p.after : null,
+    })),
+  ),
+  {
+    id: "aud_x",
+    at: iso(-DAY),
+    actor: { kind: "person", name: org.user.name },
+    action: "connection.connect",
+    subject: { kind: "connection", id: "con_1", title: "Display & Video 360" },
+    before: null,
+    after: { accounts: 3, scopes: ["display-video"] },
+  },
+];
+
+const CONSENT = (
+  back,
+) => `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Consent (fixture)</title></head>
+<body><main><h1>Allow the platform to use your account?</h1><form method="post" action="/fixture/consent">
+<input type="hidden" name="back" value="${back}"><fieldset><legend>Choose an account</legend>
+<p><label style="display:block;min-height:28px"><input type="radio" name="account" value="planner" checked> Paula Planner planner@agency.example</label></p>
+<p><label style="display:block;min-height:28px"><input type="radio" name="account" value="intern"> Ian Intern intern@agency.example</label></p></fieldset>
+<p><button name="decision" value="cancel">Cancel</button> <button name="decision" value="allow">Allow</button></p></form></main></body></html>`;
+
+const TYPES = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+};
+
+createServer(async (request, response) => {
+  const url = new URL(request.url, "http://fixture");
+  const send = (status, body, headers = {}) => {
+    const json = typeof body === "object";
+    response.writeHead(status, {
+      "Content-Type": json
+        ? status >= 400
+          ? "application/problem+json"
+          : "application/json"
+        : "text/html; charset=utf-8",
+      ...headers,
+    });
+    response.end(json ? JSON.stringify(body) : body);
+  };
+  const token = /clp_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1];
+  const org = sessions.get(token);
+  const text = await new Promise((done) => {
+    let all = "";
+    request.on("data", (chunk) => (all += chunk)).on("end", () => done(all));
+  });
+  if (url.pathname === "/fixture/consent") {
+    if (request.method === "GET")
+      return send(200, CONSENT(url.searchParams.get("back") ?? "/onboarding"));
+    const form = new URLSearchParams(text);
+    const denied = form.get("decision") !== "allow";
+    if (!denied && org?.onboarding && !org.onboarding.consentAt)
+      org.onboarding.consentAt = Date.now();
+    return send(303, "", {
+      Location: form.get("back") + (denied ? "?problem=connection.consent_denied" : ""),
+    });
+  }
+  if (url.pathname.startsWith("/api/v1/")) {
+    const path = url.pathname.slice("/api/v1".length);
+    const body = text ? JSON.parse(text) : {};
+    const enter = (status, entered) => {
+      const made = randomUUID().replaceAll("-", "");
+      sessions.set(made, entered);
+      send(status, meOf(entered), {
+        "Set-Cookie": `clp_session=${made}; HttpOnly; SameSite=Lax; Path=/`,
+      });
+    };
+    if (request.method !== "GET" && request.headers["x-requested-with"] !== "clp")
+      return send(
+        403,
+        problem(403, "http.csrf", "The request did not come from this application."),
+      );
+    if (path === "/sign-up") {
+      if (users.has(body.email))
+        return send(
+          409,
+          problem(
+            409,
+            "auth.email_taken",
+            "There is already an account with this e-mail address.",
+            {
+              next: "Sign in instead.",
+              errors: [{ pointer: "/email", message: "Already in use" }],
+            },
+          ),
+        );
+      users.set(body.email, { ...newOrganisation(body), password: body.password });
+      return enter(201, users.get(body.email));
+    }
+    if (path === "/session" && request.method === "POST") {
+      const kind = /^(demo|empty|broken)@/.exec(body.email)?.[1];
+      const known = users.get(body.email) ?? (kind ? finishedOrganisation(body.email, kind) : null);
+      if (
+        !known ||
+        body.password === "wrong" ||
+        (known.password && known.password !== body.password)
+      )
+        return send(
+          401,
+          problem(401, "auth.wrong_credentials", "The e-mail address or the password is wrong.", {
+            unharmed: "Your account is not locked.",
+            next: "Check both and try again.",
+          }),
+        );
+      return enter(200, known);
+    }
+    if (path === "/session") {
+      sessions.delete(token);
+      return send(204, "");
+    }
+    if (!org) return send(401, problem(401, "auth.required", "You are not signed in."));
+    return send(...route(request.method, path, url.searchParams, body, org));
+  }
+  const asked = normalize(url.pathname);
+  const file = extname(asked) ? asked : "/index.html";
+  try {
+    const content = await readFile(join(DIST, file));
+    response.writeHead(200, {
+      "Content-Type": TYPES[extname(file)] ?? "application/octet-stream",
+      "Content-Security-Policy": CSP,
+    });
+    response.end(content);
+  } catch {
+    send(404, "not found");
+  }
+}).listen(PORT, "127.0.0.1", () =>
+  console.log(`fixture server (development aid): http://127.0.0.1:${PORT}`),
+);

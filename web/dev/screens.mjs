@@ -1,0 +1,246 @@
+#!/usr/bin/env node
+/**
+ * A development aid: opens every screen of the fixture server in Chromium, in both colour schemes, checks it with axe
+ * and keeps a picture.
+ *
+ *   node dev/fixture-server.mjs 4199 &  node dev/screens.mjs http://127.0.0.1:4199 /tmp/screens
+ */
+import { AxeBuilder } from "@axe-core/playwright";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const [base = "http://127.0.0.1:4199", shots = "/tmp/screens", only = ""] = process.argv.slice(2);
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const ARGS =
+  "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split(
+    " ",
+  );
+
+const profile = await mkdtemp(join(tmpdir(), "clp-screens-"));
+await mkdir(shots, { recursive: true });
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: ARGS,
+  viewport: { width: 1440, height: 900 },
+});
+const page = context.pages()[0] ?? (await context.newPage());
+const noise = [];
+page.on("console", (message) => {
+  if (["error", "warning"].includes(message.type())) noise.push(`${page.url()} ${message.text()}`);
+});
+page.on("pageerror", (error) => noise.push(`${page.url()} ${error}`));
+
+let checks = 0;
+let violations = 0;
+
+async function look(name) {
+  await page.waitForLoadState("networkidle").catch(() => {});
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    await page.waitForTimeout(150);
+    const found = (await new AxeBuilder({ page }).withTags(TAGS).analyze()).violations;
+    checks += 1;
+    for (const violation of found) {
+      violations += 1;
+      console.log(`✗ ${name} ${colorScheme} ${violation.id}: ${violation.help}`);
+      for (const node of violation.nodes.slice(0, 4))
+        console.log(`    ${node.target} ${node.failureSummary.split("\n").at(-1)}`);
+    }
+    await page.screenshot({ path: join(shots, `${name}-${colorScheme}.png`) });
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+}
+
+async function signIn(email) {
+  await context.clearCookies();
+  await page.goto(`${base}/sign-in`);
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel(/^Password/).fill("a long password");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+}
+
+const scenes = {
+  async entry() {
+    await page.goto(`${base}/sign-up`);
+    await look("sign-up");
+    await page.getByRole("button", { name: "Create account" }).click();
+    await look("sign-up-errors");
+    await page.goto(`${base}/sign-in`);
+    await page.getByLabel("E-mail").fill("nobody@agency.example");
+    await page.getByLabel(/^Password/).fill("wrong");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("alert").waitFor();
+    await look("sign-in-wrong");
+  },
+  async wizard() {
+    await context.clearCookies();
+    await page.goto(`${base}/sign-up`);
+    await page.getByLabel("Agency").fill("Hafen Media");
+    await page.getByLabel("Your name").fill("Paula Planner");
+    await page.getByLabel("E-mail").fill(`paula+${Date.now()}@agency.example`);
+    await page.getByLabel(/^Password/).fill("a long password");
+    await page.getByRole("button", { name: "Create account" }).click();
+    await page.getByRole("button", { name: "Connect Display & Video 360" }).waitFor();
+    await look("wizard-connect");
+    await page.goto(`${base}/onboarding?problem=connection.consent_denied`);
+    await page.getByRole("alert").waitFor();
+    await look("wizard-denied");
+    await page.getByRole("button", { name: "Connect Display & Video 360" }).click();
+    await page.getByRole("button", { name: "Allow" }).click();
+    await page.getByRole("heading", { name: "Checking the access" }).waitFor();
+    await page.screenshot({ path: join(shots, "wizard-verifying.png") });
+    await page.getByRole("heading", { name: "Choose the advertisers" }).waitFor();
+    await page.getByRole("button", { name: /Select all active/ }).click();
+    await look("wizard-choose");
+    await page.getByRole("button", { name: "Cancel the setup" }).click();
+    await page.getByRole("dialog").waitFor();
+    await look("wizard-cancel");
+    await page.getByRole("button", { name: "Keep going" }).click();
+    await page.getByRole("button", { name: "Bring them in" }).click();
+    await page.getByRole("heading", { name: "Getting your data" }).waitFor();
+    await look("wizard-provision");
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    await look("overview-backfill");
+  },
+  async stuck() {
+    await context.clearCookies();
+    await page.goto(`${base}/sign-up`);
+    await page.getByLabel("Agency").fill("Hafen Media");
+    await page.getByLabel("Your name").fill("Sam Stuck");
+    await page.getByLabel("E-mail").fill(`stuck+${Date.now()}@agency.example`);
+    await page.getByLabel(/^Password/).fill("a long password");
+    await page.getByRole("button", { name: "Create account" }).click();
+    await page.getByRole("button", { name: "Connect Display & Video 360" }).click();
+    await page.getByRole("button", { name: "Allow" }).click();
+    await page.getByRole("button", { name: /Select all active/ }).click();
+    await page.getByRole("button", { name: "Bring them in" }).click();
+    await page.getByRole("button", { name: "Start again" }).waitFor();
+    await look("wizard-failed");
+  },
+  async app() {
+    await signIn("demo@agency.example");
+    await look("overview");
+    await page.getByRole("button", { name: /Account of/ }).click();
+    await look("user-menu");
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("?");
+    await page.getByRole("dialog").waitFor();
+    await look("cheat-sheet");
+    await page.keyboard.press("Escape");
+    await page.goto(`${base}/?q=zzzz`);
+    await page.getByText("Nothing matches").waitFor();
+    await look("overview-no-match");
+    await page.goto(`${base}/`);
+    await page.getByRole("table").getByRole("link").first().click();
+    await page.locator(".recharts-surface").first().waitFor();
+    await look("campaign");
+    await page.screenshot({ path: join(shots, "campaign-full.png"), fullPage: true });
+    await page.getByText("View as table").click();
+    await page.getByRole("table", { name: "Spend against plan by day" }).waitFor();
+    await look("campaign-table");
+    await page.goto(`${base}/approvals`);
+    await page
+      .getByRole("link", { name: /Daily budget/ })
+      .first()
+      .waitFor();
+    await look("approvals");
+    for (const id of ["pro_0", "pro_1", "pro_2", "pro_3"]) {
+      await page.goto(`${base}/approvals/${id}`);
+      await page.getByRole("article").waitFor();
+      await look(`approval-${id}`);
+    }
+    await page.goto(`${base}/approvals/pro_5`);
+    await page.getByRole("button", { name: "Reject" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Reject the proposal" }).click();
+    await look("approval-reject");
+    await page.keyboard.press("Escape");
+    await page.goto(`${base}/approvals/pro_4`);
+    await page.getByRole("button", { name: "Approve", exact: true }).click();
+    await page.getByRole("dialog").waitFor();
+    await look("approval-confirm");
+    await page.getByRole("button", { name: "Approve the change" }).click();
+    await page.getByRole("alert").waitFor();
+    await look("approval-conflict");
+    await page.goto(`${base}/approvals/pro_0`);
+    await page.getByRole("button", { name: "Approve", exact: true }).click();
+    await page.getByRole("button", { name: "Approve the change" }).click();
+    await page.getByText("being sent to the platform").waitFor();
+    await page.screenshot({ path: join(shots, "approval-applying.png") });
+    await page.getByText("Applied and verified:").waitFor();
+    await look("approval-verified");
+    await page.goto(`${base}/approvals?view=closed`);
+    await look("approvals-history");
+    await page.goto(`${base}/runs`);
+    await page.getByRole("table").waitFor();
+    await look("runs");
+    await page.goto(`${base}/runs/cyc_5`);
+    await page.getByRole("table").waitFor();
+    await look("run");
+    await page.goto(`${base}/connections`);
+    await page.getByRole("article").waitFor();
+    await look("connections");
+    await page.goto(`${base}/audit`);
+    await page.getByRole("table").waitFor();
+    await look("audit");
+    await page.goto(`${base}/nowhere`);
+    await look("not-found");
+  },
+  async narrow() {
+    await signIn("demo@agency.example");
+    await page.setViewportSize({ width: 360, height: 780 });
+    for (const [name, path] of [
+      ["narrow-overview", "/"],
+      ["narrow-approval", "/approvals/pro_1"],
+      ["narrow-runs", "/runs"],
+      ["narrow-connections", "/connections"],
+    ]) {
+      await page.goto(base + path);
+      await look(name);
+      const wide = await page.evaluate(
+        () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
+      );
+      if (wide) {
+        violations += 1;
+        console.log(`✗ ${name}: the page scrolls sideways`);
+      }
+    }
+    await page.setViewportSize({ width: 1440, height: 900 });
+  },
+  async states() {
+    await signIn("empty@agency.example");
+    await look("empty-overview");
+    for (const path of ["approvals", "runs", "connections", "audit"]) {
+      await page.goto(`${base}/${path}`);
+      await look(`empty-${path}`);
+    }
+    await signIn("broken@agency.example");
+    await page.goto(`${base}/connections`);
+    await page.getByRole("button", { name: "Reconnect" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByText("The connection was not allowed.").waitFor();
+    await look("reconnect-denied");
+    for (const path of ["", "approvals", "runs", "connections"]) {
+      await page.goto(`${base}/${path}`);
+      await page.waitForTimeout(4_000);
+      await look(`broken-${path || "overview"}`);
+    }
+  },
+};
+
+try {
+  for (const [name, scene] of Object.entries(scenes)) if (!only || only === name) await scene();
+} catch (error) {
+  violations += 1;
+  console.log(`✗ stopped at ${page.url()}: ${error.message}`);
+  await page.screenshot({ path: join(shots, "stopped.png") });
+} finally {
+  await context.close();
+  await rm(profile, { recursive: true, force: true });
+}
+for (const line of new Set(noise)) console.log(`! ${line}`);
+console.log(`screens: axe_checks=${checks} violations=${violations}`);
+process.exitCode = violations > 0 ? 1 : 0;

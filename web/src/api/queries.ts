@@ -1,0 +1,426 @@
+/** The one query layer: what the screens may read and do. Paths of the API appear in this file only. */
+import {
+  QueryClient,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+  type UseMutationResult,
+} from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import { api, client, idempotent, IntentKeys } from "./client";
+import { asProblem } from "./problem";
+import type { Me, Onboarding, Platform, Problem, Proposal, SessionIn, SignUpIn } from "./types";
+
+const PAGE_SIZE = 50;
+const SECOND = 1_000;
+const MAX_RETRIES = 2;
+
+export function createQueryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: 10 * SECOND,
+        retry: (failures, thrown) => failures < MAX_RETRIES && asProblem(thrown).retryable,
+        refetchOnWindowFocus: true,
+      },
+    },
+  });
+}
+
+// ---- who is here ----
+
+export const meQuery = () => api.queryOptions("get", "/api/v1/me", {}, { staleTime: 30 * SECOND });
+
+export function useMe() {
+  return api.useQuery("get", "/api/v1/me", {}, { staleTime: 30 * SECOND, refetchInterval: 30_000 });
+}
+
+export function useSignUp() {
+  return useAction<SignUpIn, Me>({
+    intent: () => "sign-up",
+    send: (body) => unwrap(client.POST("/api/v1/sign-up", { body })),
+    done: enter,
+  });
+}
+
+export function useSignIn() {
+  return useAction<SessionIn, Me>({
+    intent: () => "session",
+    send: (body) => unwrap(client.POST("/api/v1/session", { body })),
+    done: enter,
+  });
+}
+
+export function useSignOut() {
+  return useAction<void, void>({
+    intent: () => "sign-out",
+    send: async () => {
+      await unwrap(client.DELETE("/api/v1/session"));
+    },
+    done: (_, queries) => queries.clear(),
+  });
+}
+
+/** A new person sits at this browser: nothing of the one before may stay in memory. */
+function enter(me: Me, queries: QueryClient): void {
+  queries.clear();
+  queries.setQueryData(meQuery().queryKey, me);
+}
+
+// ---- onboarding ----
+
+/** States in which nothing moves by itself any more. */
+const SETTLED: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
+
+function onboardingInterval(onboarding: Onboarding | null | undefined): number | false {
+  if (!onboarding || SETTLED.has(onboarding.state)) return false;
+  return onboarding.state === "ready" ? 5 * SECOND : SECOND;
+}
+
+/** Null when this organisation has not begun. */
+export const onboardingQuery = () =>
+  queryOptions<Onboarding | null, Problem>({
+    queryKey: ["onboarding"],
+    queryFn: async ({ signal }) => {
+      const { data, error } = await client.GET("/api/v1/onboarding", { signal });
+      if (data) return data;
+      const problem = asProblem(error);
+      if (problem.status === 404) return null;
+      throw problem;
+    },
+    staleTime: 0,
+    refetchInterval: (query) => onboardingInterval(query.state.data),
+  });
+
+/** "Me" carries the onboarding too, and the router decides by it. */
+export function keepOnboarding(onboarding: Onboarding, queries: QueryClient): void {
+  queries.setQueryData(onboardingQuery().queryKey, onboarding);
+  queries.setQueryData(meQuery().queryKey, (me: Me | undefined) => me && { ...me, onboarding });
+}
+
+/** Begins (or finds) the onboarding and asks for the consent page; the caller sends the browser there. */
+export function useConsent() {
+  return useAction<{ platform: Platform }, string>({
+    intent: ({ platform }) => `consent:${platform}`,
+    send: async ({ platform }, key) => {
+      await unwrap(
+        client.POST("/api/v1/onboarding", {
+          params: { header: idempotent(`${key}-begin`) },
+          body: {},
+        }),
+      );
+      const consent = await unwrap(
+        client.POST("/api/v1/onboarding/consent", {
+          params: { header: idempotent(key) },
+          body: { platform },
+        }),
+      );
+      return consent.redirect_url;
+    },
+    done: () => {},
+  });
+}
+
+export function useChooseAccounts() {
+  return useAction<{ account_ids: string[] }, Onboarding>({
+    intent: ({ account_ids }) => `accounts:${account_ids.toSorted().join()}`,
+    send: (body, key) =>
+      unwrap(
+        client.PUT("/api/v1/onboarding/accounts", { params: { header: idempotent(key) }, body }),
+      ),
+    done: keepOnboarding,
+  });
+}
+
+export function useCancelOnboarding() {
+  return useAction<void, Onboarding>({
+    intent: () => "cancel-onboarding",
+    send: (_, key) =>
+      unwrap(client.POST("/api/v1/onboarding/cancel", { params: { header: idempotent(key) } })),
+    done: keepOnboarding,
+  });
+}
+
+// ---- connections ----
+
+export function useConnections() {
+  return api.useQuery("get", "/api/v1/connections", {}, { refetchInterval: 30 * SECOND });
+}
+
+export function useReconnect() {
+  return useAction<{ id: string }, string>({
+    intent: ({ id }) => `reconnect:${id}`,
+    send: async ({ id }, key) => {
+      const consent = await unwrap(
+        client.POST("/api/v1/connections/{id}/reconnect", {
+          params: { path: { id }, header: idempotent(key) },
+        }),
+      );
+      return consent.redirect_url;
+    },
+    done: () => {},
+  });
+}
+
+// ---- overview and campaigns ----
+
+export function useOverview() {
+  return api.useQuery("get", "/api/v1/overview", {}, { refetchInterval: 30 * SECOND });
+}
+
+export type PaceFilter = "behind" | "on_pace" | "ahead";
+
+export function useCampaigns(filter: { pace?: PaceFilter | undefined; q?: string | undefined }) {
+  const query = {
+    limit: PAGE_SIZE,
+    ...(filter.pace ? { pace: filter.pace } : {}),
+    ...(filter.q ? { q: filter.q } : {}),
+  };
+  return api.useInfiniteQuery(
+    "get",
+    "/api/v1/campaigns",
+    { params: { query } },
+    { ...paging, refetchInterval: 60 * SECOND },
+  );
+}
+
+export function useCampaign(id: string) {
+  return api.useQuery(
+    "get",
+    "/api/v1/campaigns/{id}",
+    { params: { path: { id } } },
+    { refetchInterval: 60 * SECOND },
+  );
+}
+
+export function useSeries(id: string) {
+  return api.useQuery("get", "/api/v1/campaigns/{id}/series", { params: { path: { id } } });
+}
+
+export function useRules() {
+  return api.useQuery("get", "/api/v1/rules", {}, { staleTime: 300 * SECOND });
+}
+
+// ---- evaluations ----
+
+export function useEvaluate() {
+  return useAction<void, { id: string }>({
+    intent: () => "evaluate",
+    send: (_, key) =>
+      unwrap(client.POST("/api/v1/evaluations", { params: { header: idempotent(key) }, body: {} })),
+    done: () => {},
+  });
+}
+
+export function useEvaluation(id: string | null) {
+  return api.useQuery(
+    "get",
+    "/api/v1/evaluations/{id}",
+    { params: { path: { id: id ?? "" } } },
+    {
+      enabled: id !== null,
+      refetchInterval: (query) =>
+        query.state.data && query.state.data.state !== "running" ? false : SECOND,
+    },
+  );
+}
+
+// ---- proposals ----
+
+/** States in which the platform is still being asked: the screen watches closely. */
+export const IN_FLIGHT: ReadonlySet<string> = new Set(["approved", "applying", "unknown"]);
+
+export type ProposalView = "open" | "closed";
+
+const proposalKey = (id: string) =>
+  api.queryOptions("get", "/api/v1/proposals/{id}", { params: { path: { id } } }).queryKey;
+
+export function useProposals(view: ProposalView) {
+  return api.useInfiniteQuery(
+    "get",
+    "/api/v1/proposals",
+    { params: { query: { state: view, limit: PAGE_SIZE } } },
+    { ...paging, refetchInterval: 10 * SECOND },
+  );
+}
+
+export function useProposal(id: string) {
+  return api.useQuery(
+    "get",
+    "/api/v1/proposals/{id}",
+    { params: { path: { id } } },
+    {
+      refetchInterval: (query) =>
+        IN_FLIGHT.has(query.state.data?.state ?? "") ? SECOND : 15 * SECOND,
+      staleTime: 0,
+    },
+  );
+}
+
+/** What the lists show has changed too, but the answer itself is already the truth about this one. */
+function keepProposal(proposal: Proposal, queries: QueryClient): void {
+  queries.setQueryData(proposalKey(proposal.id), proposal);
+  refreshProposalLists(queries);
+}
+
+function refreshProposalLists(queries: QueryClient): void {
+  void queries.invalidateQueries({ queryKey: ["get", "/api/v1/proposals"] });
+  void queries.invalidateQueries({ queryKey: meQuery().queryKey });
+  void queries.invalidateQueries({ queryKey: ["get", "/api/v1/campaigns/{id}"] });
+}
+
+/** A proposal that is being watched moves on by itself; the lists beside it move with it. */
+export function useListsFollow(state: string): void {
+  const queries = useQueryClient();
+  const seen = useRef(state);
+  useEffect(() => {
+    if (seen.current === state) return;
+    seen.current = state;
+    refreshProposalLists(queries);
+  }, [state, queries]);
+}
+
+/** Reads a proposal again, and the lists with it: after a conflict, or to see whether a value still stands. */
+export function useRecheckProposal() {
+  const queries = useQueryClient();
+  return async (id: string) => {
+    await queries.refetchQueries({ queryKey: proposalKey(id) });
+    refreshProposalLists(queries);
+  };
+}
+
+interface Decision {
+  id: string;
+  change_hash: string;
+}
+
+export function useApprove() {
+  return useAction<Decision, Proposal>({
+    intent: ({ id, change_hash }) => `approve:${id}:${change_hash}`,
+    send: ({ id, change_hash }, key) =>
+      unwrap(
+        client.POST("/api/v1/proposals/{id}/approve", {
+          params: { path: { id }, header: idempotent(key) },
+          body: { change_hash },
+        }),
+      ),
+    done: keepProposal,
+  });
+}
+
+export function useReject() {
+  return useAction<Decision & { reason: string }, Proposal>({
+    intent: ({ id, change_hash, reason }) => `reject:${id}:${change_hash}:${reason}`,
+    send: ({ id, change_hash, reason }, key) =>
+      unwrap(
+        client.POST("/api/v1/proposals/{id}/reject", {
+          params: { path: { id }, header: idempotent(key) },
+          body: { change_hash, reason },
+        }),
+      ),
+    done: keepProposal,
+  });
+}
+
+export function useCancelProposal() {
+  return useAction<{ id: string; reason: string }, Proposal>({
+    intent: ({ id, reason }) => `cancel:${id}:${reason}`,
+    send: ({ id, reason }, key) =>
+      unwrap(
+        client.POST("/api/v1/proposals/{id}/cancel", {
+          params: { path: { id }, header: idempotent(key) },
+          body: { reason },
+        }),
+      ),
+    done: keepProposal,
+  });
+}
+
+// ---- runs and audit ----
+
+export type RunState = "running" | "done" | "failed";
+
+export function useRuns(state?: RunState | undefined) {
+  return api.useInfiniteQuery(
+    "get",
+    "/api/v1/runs",
+    { params: { query: { limit: PAGE_SIZE, ...(state ? { state } : {}) } } },
+    { ...paging, refetchInterval: 15 * SECOND },
+  );
+}
+
+export function useRun(id: string) {
+  return api.useQuery(
+    "get",
+    "/api/v1/runs/{id}",
+    { params: { path: { id } } },
+    {
+      refetchInterval: (query) => (query.state.data?.state === "running" ? 2 * SECOND : false),
+    },
+  );
+}
+
+export function useRefreshNow() {
+  return useAction<void, { id?: string | null }>({
+    intent: () => "refresh-now",
+    send: (_, key) =>
+      unwrap(client.POST("/api/v1/runs", { params: { header: idempotent(key) }, body: {} })),
+    done: (_, queries) => void queries.invalidateQueries({ queryKey: ["get", "/api/v1/runs"] }),
+  });
+}
+
+export function useAudit() {
+  return api.useInfiniteQuery(
+    "get",
+    "/api/v1/audit",
+    { params: { query: { limit: PAGE_SIZE } } },
+    paging,
+  );
+}
+
+// ---- helpers ----
+
+const paging = {
+  pageParamName: "cursor",
+  initialPageParam: undefined,
+  getNextPageParam: (last: { next_cursor?: string | null }) => last.next_cursor ?? undefined,
+};
+
+/** All the pages that were read so far, as one list. */
+export function itemsOf<Item>(data: { pages: { items: Item[] }[] } | undefined): Item[] {
+  return data?.pages.flatMap((page) => page.items) ?? [];
+}
+
+async function unwrap<Out>(answer: Promise<{ data?: Out; error?: unknown }>): Promise<Out> {
+  const { data, error } = await answer;
+  if (error !== undefined) throw asProblem(error);
+  return data as Out;
+}
+
+interface Action<In, Out> {
+  /** Names what the person means; the same intent sends the same idempotency key until it is answered. */
+  intent: (input: In) => string;
+  send: (input: In, key: string) => Promise<Out>;
+  done: (output: Out, queries: QueryClient) => void;
+}
+
+function useAction<In, Out>(action: Action<In, Out>): UseMutationResult<Out, Problem, In> {
+  const queries = useQueryClient();
+  const keys = useRef(new IntentKeys());
+  return useMutation<Out, Problem, In>({
+    mutationFn: async (input) => {
+      const intent = action.intent(input);
+      const output = await action
+        .send(input, keys.current.keyFor(intent))
+        .catch((thrown: unknown) => {
+          const problem = asProblem(thrown);
+          // A refusal is an answer; a lost answer is not, and the same key must go out again.
+          if (problem.status < 500) keys.current.settle(intent);
+          throw problem;
+        });
+      keys.current.settle(intent);
+      return output;
+    },
+    onSuccess: (output) => action.done(output, queries),
+  });
+}

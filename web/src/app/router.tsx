@@ -1,0 +1,182 @@
+/** Which address shows which screen, and who may see it. */
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  type RouterHistory,
+} from "@tanstack/react-router";
+import { onSignedOut } from "../api/client";
+import { asProblem } from "../api/problem";
+import { meQuery } from "../api/queries";
+import type { Me } from "../api/types";
+import { SignIn } from "../features/session/SignIn";
+import { SignUp } from "../features/session/SignUp";
+import { needsWizard } from "../features/onboarding/stages";
+import { NotFound, Pending, ScreenError } from "./fallbacks";
+import {
+  approvalsSearch,
+  campaignSearch,
+  connectionsSearch,
+  onboardingSearch,
+  overviewSearch,
+  runsSearch,
+  signInSearch,
+} from "./search";
+import { Shell } from "./Shell";
+
+interface Context {
+  queries: QueryClient;
+}
+
+async function signedIn(queries: QueryClient, href: string): Promise<Me> {
+  try {
+    return await queries.ensureQueryData(meQuery());
+  } catch (thrown) {
+    if (asProblem(thrown).status !== 401) throw thrown;
+    throw redirect({ to: "/sign-in", search: href === "/" ? {} : { return: href } });
+  }
+}
+
+const root = createRootRouteWithContext<Context>()({
+  component: Outlet,
+  notFoundComponent: NotFound,
+});
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: signInSearch,
+  component: SignIn,
+});
+
+const signUp = createRoute({ getParentRoute: () => root, path: "/sign-up", component: SignUp });
+
+const onboarding = createRoute({
+  getParentRoute: () => root,
+  path: "/onboarding",
+  validateSearch: onboardingSearch,
+  beforeLoad: async ({ context, location }) => {
+    await signedIn(context.queries, location.href);
+  },
+  component: lazyRouteComponent(() => import("../features/onboarding/Wizard"), "Wizard"),
+});
+
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: "shell",
+  beforeLoad: async ({ context, location }) => {
+    const me = await signedIn(context.queries, location.href);
+    if (needsWizard(me.onboarding)) throw redirect({ to: "/onboarding" });
+  },
+  component: Shell,
+  notFoundComponent: NotFound,
+});
+
+const overview = createRoute({
+  getParentRoute: () => shell,
+  path: "/",
+  validateSearch: overviewSearch,
+  component: lazyRouteComponent(() => import("../features/overview/OverviewPage"), "OverviewPage"),
+});
+
+const campaign = createRoute({
+  getParentRoute: () => shell,
+  path: "/campaigns/$campaignId",
+  validateSearch: campaignSearch,
+  component: lazyRouteComponent(() => import("../features/campaign/CampaignPage"), "CampaignPage"),
+});
+
+const approvals = createRoute({
+  getParentRoute: () => shell,
+  path: "/approvals",
+  validateSearch: approvalsSearch,
+  component: lazyRouteComponent(
+    () => import("../features/proposal/ApprovalsPage"),
+    "ApprovalsPage",
+  ),
+});
+
+const approval = createRoute({
+  getParentRoute: () => approvals,
+  path: "$proposalId",
+  component: lazyRouteComponent(
+    () => import("../features/proposal/ProposalDetail"),
+    "ProposalDetail",
+  ),
+});
+
+const connections = createRoute({
+  getParentRoute: () => shell,
+  path: "/connections",
+  validateSearch: connectionsSearch,
+  component: lazyRouteComponent(
+    () => import("../features/connection/ConnectionsPage"),
+    "ConnectionsPage",
+  ),
+});
+
+const runs = createRoute({
+  getParentRoute: () => shell,
+  path: "/runs",
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import("../features/run/RunsPage"), "RunsPage"),
+});
+
+const run = createRoute({
+  getParentRoute: () => shell,
+  path: "/runs/$runId",
+  component: lazyRouteComponent(() => import("../features/run/RunPage"), "RunPage"),
+});
+
+const audit = createRoute({
+  getParentRoute: () => shell,
+  path: "/audit",
+  component: lazyRouteComponent(() => import("../features/audit/AuditPage"), "AuditPage"),
+});
+
+const routeTree = root.addChildren([
+  signIn,
+  signUp,
+  onboarding,
+  shell.addChildren([
+    overview,
+    campaign,
+    approvals.addChildren([approval]),
+    connections,
+    runs,
+    run,
+    audit,
+  ]),
+]);
+
+const PUBLIC_PATHS = new Set(["/sign-in", "/sign-up"]);
+
+export function createAppRouter(queries: QueryClient, history?: RouterHistory) {
+  const router = createRouter({
+    ...(history ? { history } : {}),
+    routeTree,
+    context: { queries },
+    defaultPreload: "intent",
+    defaultPendingComponent: Pending,
+    defaultErrorComponent: ScreenError,
+    defaultNotFoundComponent: NotFound,
+    scrollRestoration: true,
+  });
+  onSignedOut(() => {
+    const { pathname, href } = router.latestLocation;
+    if (PUBLIC_PATHS.has(pathname)) return;
+    queries.clear();
+    void router.navigate({ to: "/sign-in", search: href === "/" ? {} : { return: href } });
+  });
+  return router;
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof createAppRouter>;
+  }
+}

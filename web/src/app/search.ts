@@ -1,0 +1,37 @@
+/** What the address bar may hold. A value that nobody offers falls back to the unfiltered view. */
+import * as z from "zod/mini";
+
+// The content security policy forbids the compiled validators that zod would try first.
+z.config({ jitless: true });
+
+const optionalText = z.catch(z.optional(z.string().check(z.maxLength(200))), undefined);
+
+/** Text after a sign-in that leads back into this application, and nowhere else. */
+export function isOwnPath(path: string): boolean {
+  return path.startsWith("/") && !path.startsWith("//") && !path.includes("\\");
+}
+
+export const signInSearch = z.object({
+  return: z.catch(z.optional(z.string().check(z.refine(isOwnPath))), undefined),
+});
+
+export const onboardingSearch = z.object({ problem: optionalText });
+
+export const overviewSearch = z.object({
+  pace: z.catch(z.optional(z.enum(["behind", "on_pace", "ahead"])), undefined),
+  q: optionalText,
+});
+
+export const campaignSearch = z.object({
+  as: z.catch(z.optional(z.enum(["table"])), undefined),
+});
+
+export const approvalsSearch = z.object({
+  view: z.catch(z.optional(z.enum(["closed"])), undefined),
+});
+
+export const runsSearch = z.object({
+  state: z.catch(z.optional(z.enum(["running", "done", "failed"])), undefined),
+});
+
+export const connectionsSearch = z.object({ problem: optionalText });

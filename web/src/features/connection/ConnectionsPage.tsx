@@ -1,0 +1,188 @@
+import { Badge, Button, Group, Paper, Stack, Table, Text, Title } from "@mantine/core";
+import { useSearch } from "@tanstack/react-router";
+import { Cable } from "lucide-react";
+import { useEffect } from "react";
+import { useConnections, useReconnect } from "../../api/queries";
+import type { Connection } from "../../api/types";
+import type { MessageId } from "../../app/messages";
+import { fromNow, moment, zoneName } from "../../format/format";
+import { Mark } from "../../ui/Mark";
+import { PageTitle } from "../../ui/PageTitle";
+import { ProblemAlert } from "../../ui/ProblemAlert";
+import { Loading, Nothing } from "../../ui/states";
+import { TableFrame } from "../../ui/TableFrame";
+import { useText } from "../../ui/text";
+import { useZone } from "../../ui/useZone";
+import { consentProblem } from "../onboarding/consentProblem";
+import { forgetReconnecting, noteReconnecting } from "../onboarding/reconnecting";
+
+/** Each link to a platform: is it well, why not, whose turn is it. */
+export function ConnectionsPage() {
+  const text = useText();
+  const { problem } = useSearch({ from: "/shell/connections" });
+  const query = useConnections();
+  const connections = query.data?.items ?? [];
+  useEffect(forgetReconnecting, []);
+  return (
+    <Stack gap="lg">
+      <PageTitle title={text("connections.title")} lead={text("connections.lead")} />
+      {problem ? <ProblemAlert problem={consentProblem(problem, text)} /> : null}
+      {query.error ? (
+        <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />
+      ) : null}
+      {query.isPending ? <Loading rows={2} height={160} /> : null}
+      {query.isSuccess && connections.length === 0 ? (
+        <Paper withBorder>
+          <Nothing icon={Cable} title={text("connections.empty")}>
+            {text("connections.empty.help")}
+          </Nothing>
+        </Paper>
+      ) : null}
+      {connections.map((connection) => (
+        <ConnectionCard key={connection.id} connection={connection} />
+      ))}
+    </Stack>
+  );
+}
+
+const TURNS: Readonly<Record<string, MessageId>> = {
+  you: "connection.turn.you",
+  us: "connection.turn.us",
+  platform: "connection.turn.platform",
+};
+
+const CAUSES: Readonly<Record<string, MessageId>> = {
+  healthy: "connection.cause.healthy",
+  syncing: "connection.cause.syncing",
+  late: "connection.cause.late",
+  rate_limited: "connection.cause.rate_limited",
+  needs_reauth: "connection.cause.needs_reauth",
+  needs_permission: "connection.cause.needs_permission",
+  platform_outage: "connection.cause.platform_outage",
+  error: "connection.cause.error",
+};
+
+function ConnectionCard({ connection }: { connection: Connection }) {
+  const text = useText();
+  const zone = useZone();
+  const reconnect = useReconnect();
+  const cause = CAUSES[connection.status];
+  const turn = connection.who_acts ? TURNS[connection.who_acts] : undefined;
+  const go = () =>
+    reconnect.mutate(
+      { id: connection.id },
+      {
+        onSuccess: (redirect) => {
+          noteReconnecting();
+          window.location.assign(redirect);
+        },
+      },
+    );
+  const urgent = connection.who_acts === "you";
+  return (
+    <Paper withBorder p="lg" component="article" aria-labelledby={connection.id}>
+      <Stack gap="md">
+        <Group justify="space-between" align="flex-start">
+          <div>
+            <Group gap="sm">
+              <Title order={2} id={connection.id}>
+                {connection.title}
+              </Title>
+              <Mark kind="connection" state={connection.status} />
+            </Group>
+            <Text size="sm" mt={4}>
+              {cause ? text(cause) : null} {turn ? <b>{text(turn)}</b> : null}
+            </Text>
+          </div>
+          <Button
+            variant={urgent ? "filled" : "default"}
+            loading={reconnect.isPending || reconnect.isSuccess}
+            onClick={go}
+          >
+            {text("connection.reconnect")}
+          </Button>
+        </Group>
+        {connection.problem ? <ProblemAlert problem={connection.problem} quiet /> : null}
+        {reconnect.error ? <ProblemAlert problem={reconnect.error} /> : null}
+        <dl className="facts facts-wide">
+          <div>
+            <dt>{text("connection.fresh")}</dt>
+            <dd>
+              {connection.fresh_as_of
+                ? moment(connection.fresh_as_of, zone)
+                : text("freshness.never")}
+              {connection.fresh_as_of ? (
+                <span className="fact-note">{fromNow(connection.fresh_as_of)}</span>
+              ) : null}
+            </dd>
+          </div>
+          <div>
+            <dt>{text("connection.by")}</dt>
+            <dd>
+              {connection.connected_by.name}
+              <span className="fact-note">{moment(connection.connected_at, zone)}</span>
+            </dd>
+          </div>
+          <div>
+            <dt>{text("connection.scopes")}</dt>
+            <dd>
+              <Group gap={6} component="span">
+                {connection.scopes.map((scope) => (
+                  <Badge key={scope} variant="default" size="sm">
+                    {scopeName(scope)}
+                  </Badge>
+                ))}
+              </Group>
+            </dd>
+          </div>
+        </dl>
+        <Accounts connection={connection} />
+        <Text size="xs" c="dimmed">
+          {text("connection.reconnect.help")}
+        </Text>
+      </Stack>
+    </Paper>
+  );
+}
+
+/** Scopes are URLs; their last part is the one that says something. */
+function scopeName(scope: string): string {
+  return scope.split("/").at(-1) ?? scope;
+}
+
+function Accounts({ connection }: { connection: Connection }) {
+  const text = useText();
+  const label = text("connection.accounts", { count: connection.accounts.length });
+  if (connection.accounts.length === 0) return null;
+  return (
+    <TableFrame label={label} minWidth={560} framed={false}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>{text("column.advertiser")}</Table.Th>
+          <Table.Th>{text("column.partner")}</Table.Th>
+          <Table.Th>{text("column.currency")}</Table.Th>
+          <Table.Th>{text("column.zone")}</Table.Th>
+          <Table.Th>{text("column.state")}</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {connection.accounts.map((account) => (
+          <Table.Tr key={account.id}>
+            <Table.Th scope="row" fw={400}>
+              {account.name}
+              <Text size="xs" c="dimmed">
+                ID {account.platform_id}
+              </Text>
+            </Table.Th>
+            <Table.Td>{account.parent_name ?? text("figure.none")}</Table.Td>
+            <Table.Td>{account.currency}</Table.Td>
+            <Table.Td>{zoneName(account.time_zone)}</Table.Td>
+            <Table.Td>
+              <Mark kind="status" state={account.status} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </TableFrame>
+  );
+}

@@ -1,0 +1,166 @@
+/** From sign-up to the first dashboard. Where one is, is the server's knowledge: a reload resumes. */
+import { AppShell, Button, Group, Modal, Paper, Stack, Text, VisuallyHidden } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Check } from "lucide-react";
+import { useEffect } from "react";
+import { Brand } from "../../app/Brand";
+import {
+  keepOnboarding,
+  onboardingQuery,
+  useCancelOnboarding,
+  useMe,
+  useSignOut,
+} from "../../api/queries";
+import type { Onboarding } from "../../api/types";
+import { PageTitle } from "../../ui/PageTitle";
+import { ProblemAlert } from "../../ui/ProblemAlert";
+import { Loading } from "../../ui/states";
+import { useText } from "../../ui/text";
+import { ChooseStage } from "./ChooseStage";
+import { ConnectStage } from "./ConnectStage";
+import { ProvisionStage } from "./ProvisionStage";
+import { isReady, STAGES, stageOf, type Stage } from "./stages";
+import { consentProblem } from "./consentProblem";
+import { isReconnecting } from "./reconnecting";
+
+export function Wizard() {
+  const text = useText();
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const me = useMe().data;
+  const signOut = useSignOut();
+  const query = useQuery(onboardingQuery());
+  const onboarding = query.data;
+  const { problem } = useSearch({ from: "/onboarding" });
+  useEffect(() => {
+    if (!onboarding || !isReady(onboarding.state)) return;
+    keepOnboarding(onboarding, queries);
+    // Every consent comes back to this address: one that was asked for by "Reconnect" belongs to the connections.
+    if (isReconnecting() || problem)
+      void navigate({ to: "/connections", search: problem ? { problem } : {}, replace: true });
+    else void navigate({ to: "/", replace: true });
+  }, [onboarding, problem, queries, navigate]);
+  const leave = () =>
+    signOut.mutate(undefined, { onSettled: () => void navigate({ to: "/sign-in" }) });
+  return (
+    <AppShell header={{ height: 48 }} padding="lg">
+      <AppShell.Header className="shell-header">
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap">
+            <Brand />
+            <Text fw={600} size="sm">
+              {me?.organisation.name}
+            </Text>
+          </Group>
+          <Button variant="subtle" color="gray" size="xs" onClick={leave}>
+            {text("shell.sign-out")}
+          </Button>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Main>
+        <Stack maw={820} mx="auto" gap="lg">
+          <PageTitle title={text("wizard.title")} lead={text("wizard.lead")} />
+          {onboarding === undefined ? (
+            query.error ? (
+              <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />
+            ) : (
+              <Loading rows={4} height={56} />
+            )
+          ) : (
+            <Stages onboarding={onboarding} />
+          )}
+        </Stack>
+      </AppShell.Main>
+    </AppShell>
+  );
+}
+
+function Stages({ onboarding }: { onboarding: Onboarding | null }) {
+  const text = useText();
+  const stage = stageOf(onboarding);
+  return (
+    <Stack gap="lg">
+      <Progress current={stage} />
+      <WizardProblem onboarding={onboarding} />
+      <Paper withBorder p="lg" component="section" aria-label={text(`wizard.stage.${stage}`)}>
+        {stage === "connect" ? <ConnectStage onboarding={onboarding} /> : null}
+        {stage === "choose" && onboarding ? <ChooseStage onboarding={onboarding} /> : null}
+        {stage === "provision" && onboarding ? <ProvisionStage onboarding={onboarding} /> : null}
+      </Paper>
+      {onboarding?.can_cancel ? <CancelOnboarding /> : null}
+    </Stack>
+  );
+}
+
+function Progress({ current }: { current: Stage }) {
+  const text = useText();
+  const at = STAGES.indexOf(current);
+  return (
+    <ol className="wizard-steps" aria-label={text("wizard.progress")}>
+      {STAGES.map((stage, index) => (
+        <li
+          key={stage}
+          className="wizard-step"
+          data-state={index < at ? "done" : index === at ? "current" : "waiting"}
+          aria-current={index === at ? "step" : undefined}
+        >
+          <span className="wizard-step-number" aria-hidden>
+            {index < at ? <Check size={15} strokeWidth={3} /> : index + 1}
+          </span>
+          <span>
+            {text(`wizard.stage.${stage}`)}
+            {index < at ? <VisuallyHidden> {text("wizard.stage.done")}</VisuallyHidden> : null}
+          </span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+/** What the platform or the consent page reported. A retry starts where the person is. */
+function WizardProblem({ onboarding }: { onboarding: Onboarding | null }) {
+  const text = useText();
+  const { problem: code } = useSearch({ from: "/onboarding" });
+  if (onboarding?.problem) return <ProblemAlert problem={onboarding.problem} />;
+  if (code && stageOf(onboarding) === "connect")
+    return <ProblemAlert problem={consentProblem(code, text)} />;
+  return null;
+}
+
+function CancelOnboarding() {
+  const text = useText();
+  const [open, dialog] = useDisclosure(false);
+  const cancel = useCancelOnboarding();
+  return (
+    <Group justify="flex-end">
+      <Button variant="subtle" color="red" size="xs" onClick={dialog.open}>
+        {text("wizard.cancel")}
+      </Button>
+      <Modal
+        opened={open}
+        onClose={dialog.close}
+        title={text("wizard.cancel.title")}
+        closeButtonProps={{ "aria-label": text("dialog.close") }}
+      >
+        <Stack gap="md">
+          <Text size="sm">{text("wizard.cancel.sentence")}</Text>
+          {cancel.error ? <ProblemAlert problem={cancel.error} /> : null}
+          <Group justify="flex-end" gap="xs">
+            <Button variant="default" onClick={dialog.close}>
+              {text("wizard.cancel.keep")}
+            </Button>
+            <Button
+              color="red"
+              loading={cancel.isPending}
+              onClick={() => cancel.mutate(undefined, { onSuccess: dialog.close })}
+            >
+              {text("wizard.cancel.confirm")}
+            </Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </Group>
+  );
+}

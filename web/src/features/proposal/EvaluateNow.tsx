@@ -1,0 +1,49 @@
+import { Button, Group, Text } from "@mantine/core";
+import { useQueryClient } from "@tanstack/react-query";
+import { ScanSearch } from "lucide-react";
+import { useEffect, useState } from "react";
+import { useEvaluate, useEvaluation } from "../../api/queries";
+import { asProblem } from "../../api/problem";
+import { useText } from "../../ui/text";
+
+/** Lets a person ask for the judgement that otherwise follows each refresh. */
+export function EvaluateNow() {
+  const text = useText();
+  const queries = useQueryClient();
+  const [id, setId] = useState<string | null>(null);
+  const evaluate = useEvaluate();
+  const evaluation = useEvaluation(id).data;
+  const state = evaluation?.state;
+  useEffect(() => {
+    if (state === "done")
+      void queries.invalidateQueries({ queryKey: ["get", "/api/v1/proposals"] });
+  }, [state, queries]);
+  const running = evaluate.isPending || (id !== null && (state ?? "running") === "running");
+  return (
+    <Group gap="sm">
+      <Text size="sm" c="dimmed" role="status">
+        {outcome()}
+      </Text>
+      <Button
+        variant="default"
+        size="sm"
+        leftSection={<ScanSearch aria-hidden size={15} />}
+        loading={running}
+        onClick={() => evaluate.mutate(undefined, { onSuccess: (started) => setId(started.id) })}
+      >
+        {text("evaluate.button")}
+      </Button>
+    </Group>
+  );
+
+  function outcome(): string {
+    if (evaluate.error) return asProblem(evaluate.error).title;
+    if (running) return text("evaluate.running");
+    if (!evaluation) return "";
+    if (evaluation.problem) return evaluation.problem.title;
+    return text("evaluate.done", {
+      lines: evaluation.lines_judged,
+      proposals: evaluation.proposals_made,
+    });
+  }
+}
