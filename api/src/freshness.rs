@@ -11,10 +11,14 @@ const FRESH_INTERVALS: i32 = 2;
 /// Within so many they are late, beyond that too old to act on.
 const LATE_INTERVALS: i32 = 4;
 
+/// No schedule makes numbers fresher than this.
+const SHORTEST_INTERVAL: TimeDelta = TimeDelta::minutes(10);
+
 /// How fresh numbers are that are complete to a moment, when they are read every `tick_seconds`.
 #[must_use]
 pub fn state(as_of: Option<DateTime<Utc>>, now: DateTime<Utc>, tick_seconds: u32) -> FreshnessState {
-    let tick = TimeDelta::seconds(tick_seconds.into());
+    // Reports take minutes however often they are asked for.
+    let tick = TimeDelta::seconds(tick_seconds.into()).max(SHORTEST_INTERVAL);
     match as_of.map(|as_of| now - as_of) {
         None => FreshnessState::None,
         Some(age) if age <= tick * FRESH_INTERVALS => FreshnessState::Fresh,

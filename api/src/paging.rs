@@ -28,6 +28,14 @@ pub fn encode<P: Serialize>(list: &str, at: &P) -> Option<String> {
     Some(URL_SAFE_NO_PAD.encode(json))
 }
 
+/// The position that a cursor of this list stands for; an empty one is the beginning.
+///
+/// # Errors
+/// As [`decode`].
+pub fn position<P: DeserializeOwned>(list: &str, cursor: Option<&str>) -> Result<Option<P>> {
+    cursor.filter(|text| !text.is_empty()).map(|text| decode(list, text)).transpose()
+}
+
 /// The position that a cursor of this list stands for.
 ///
 /// # Errors
@@ -58,7 +66,7 @@ pub fn limit(wanted: Option<u32>) -> Result<u32> {
 /// # Errors
 /// As [`decode`] and [`limit`].
 pub fn page(list: &str, cursor: Option<&str>, limit: Option<u32>) -> Result<Page> {
-    let after = cursor.map(|text| decode::<Position>(list, text)).transpose()?;
+    let after = position::<Position>(list, cursor)?;
     Ok(Page { after, limit: self::limit(limit)? })
 }
 

@@ -168,7 +168,7 @@ async fn list(
 ) -> Result<axum::Json<Page<CampaignSummary>>> {
     let CampaignFilter { cursor, limit, pace, q } = filter;
     let limit = usize::try_from(paging::limit(limit)?).unwrap_or(usize::MAX);
-    let after = cursor.map(|text| paging::decode::<Rank>(LIST, &text)).transpose()?;
+    let after = paging::position::<Rank>(LIST, cursor.as_deref())?;
     let search = q.unwrap_or_default().trim().to_lowercase();
     if search.len() > LONGEST_SEARCH {
         return Err(Error::invalid("/q", "This may have at most 200 characters."));

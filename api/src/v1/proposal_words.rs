@@ -18,7 +18,8 @@ pub(super) const fn field(field: Field) -> &'static str {
 }
 
 fn money(money: Money) -> String {
-    format!("{} {}", wire::amount(money), money.currency())
+    // In words an amount has the digits that can be paid; the exact one stands beside it.
+    format!("{} {}", wire::amount(money.floor_to_minor()), money.currency())
 }
 
 /// What it is.

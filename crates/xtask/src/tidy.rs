@@ -38,13 +38,25 @@ const ONLY_HERE: &[(&str, &[&str])] = &[
 /// A file longer than this is asking to be two.
 const MOST_LINES: usize = 700;
 
+/// Where the machine's own time is what is meant: the clocks themselves, the age of files on disk, the order of an Iceberg
+/// table's snapshots, and what plays the outside world.
+const REAL_TIME: &[&str] = &[
+    "crates/xtask/",
+    "crates/runtime/",
+    "crates/lakehouse/src/version.rs",
+    "crates/lakehouse/src/garbage.rs",
+    "sandbox/",
+    "tests/",
+    "bench/",
+];
+
 /// Words that must not be in Rust sources, where they are allowed all the same, and why they are banned.
 const BANNED: &[(&str, &[&str], &str)] = &[
     ("todo!(", &["crates/xtask/"], "finish it or leave it out"),
     ("unimplemented!(", &["crates/xtask/", "workflows/src/contract/"], "finish it or leave it out"),
     ("#[ignore", &["crates/xtask/"], "a test that does not run proves nothing"),
-    ("Utc::now(", &["crates/xtask/", "crates/runtime/", "sandbox/", "tests/", "bench/"], "ask the Clock"),
-    ("SystemTime::now(", &["crates/xtask/", "sandbox/", "tests/", "bench/"], "ask the Clock"),
+    ("Utc::now(", REAL_TIME, "ask the Clock"),
+    ("SystemTime::now(", REAL_TIME, "ask the Clock"),
 ];
 
 /// Runs all checks and fails with the list of what is wrong.
@@ -121,7 +133,9 @@ fn sources(root: &Path) -> Result<Vec<String>> {
         if !text.starts_with("//!") && !text.starts_with("#!") && !file.contains("/tests/") {
             wrong.push(format!("{file}: does not open with //! (what it is for)"));
         }
-        wrong.extend(banned(file, &text));
+        if !file.contains("/tests/") {
+            wrong.extend(banned(file, &text));
+        }
     }
     Ok(wrong)
 }

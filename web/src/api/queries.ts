@@ -382,7 +382,8 @@ export function useAudit() {
 
 const paging = {
   pageParamName: "cursor",
-  initialPageParam: undefined,
+  // The library turns `undefined` into 0; an empty cursor is the beginning of a list.
+  initialPageParam: "",
   getNextPageParam: (last: { next_cursor?: string | null }) => last.next_cursor ?? undefined,
 };
 
