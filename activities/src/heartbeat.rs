@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
+use tokio::time::Instant;
 
-/// A third of the shortest heartbeat timeout of `workflows::options`.
-const INTERVAL: Duration = Duration::from_millis(1_500);
+/// Half of the heartbeat timeout of `workflows::options`.
+const INTERVAL: Duration = Duration::from_millis(2_500);
 
 /// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
 pub(crate) async fn beating<T>(
     ctx: ActivityContext,
     mut work: BoxFuture<'_, Result<T, ActivityError>>,
 ) -> Result<T, ActivityError> {
-    let mut tick = tokio::time::interval(INTERVAL);
+    // Each beat is an action that is paid for: work that is done before the first is due needs none.
+    let mut tick = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
     loop {
         tokio::select! {
             done = &mut work => return done,

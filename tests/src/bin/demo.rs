@@ -77,12 +77,15 @@ async fn run(arguments: Arguments) -> Result<String> {
     let person = Person::new(&arguments.api)?;
     let mut agency = Agency::sign_up(person, &arguments.email, &arguments.password, "Demo Agency").await?;
     steps.done("signed up an agency");
+    if arguments.own_report {
+        say_what_is_estimated(&sandbox, &mut steps).await?;
+    }
     let to_dashboard = onboard(&agency, &mut steps).await?;
     let lake = LakeReader::open(&arguments.database, &arguments.warehouse, agency.org).await?;
     agency.onboarding_is(&["done"]).await?;
     let before = lake.equals(&sandbox).await?;
     steps.done(&format!("history is complete; gold equals the ledger: {}", told(&before)));
-    restate(&mut agency, &sandbox, &lake, &mut steps).await?;
+    restate(&mut agency, &sandbox, &lake, &mut steps, arguments.own_report).await?;
     let applied = if arguments.own_report { 0 } else { change(&agency, &sandbox, &mut steps).await? };
     let after = lake.equals(&sandbox).await?;
     steps.done("gold still equals the ledger");
@@ -91,6 +94,23 @@ async fn run(arguments: Arguments) -> Result<String> {
         told(&after),
         steps.begun.elapsed().as_secs_f64()
     ))
+}
+
+/// A report has neither flights nor budgets: the sandbox estimates them, and the person is told.
+async fn say_what_is_estimated(sandbox: &SandboxAdmin, steps: &mut Steps) -> Result<()> {
+    let world = sandbox.get("/world").await?;
+    let lines = world["line_items"].as_array().cloned().unwrap_or_default();
+    let mut what: Vec<String> = lines
+        .iter()
+        .filter_map(|line| line["estimated"].as_array())
+        .flatten()
+        .filter_map(|field| field.as_str().map(str::to_owned))
+        .collect();
+    what.sort();
+    what.dedup();
+    let count = lines.len();
+    steps.done(&format!("your report has {count} lines; it does not say, so it is estimated: {}", what.join(", ")));
+    Ok(())
 }
 
 /// Connects, chooses and waits for the first data; returns the seconds since sign-up.
@@ -109,9 +129,17 @@ async fn onboard(agency: &Agency, steps: &mut Steps) -> Result<f64> {
 }
 
 /// Restates past days in the sandbox, lets a day go by, and waits until gold follows.
-async fn restate(agency: &mut Agency, sandbox: &SandboxAdmin, lake: &LakeReader, steps: &mut Steps) -> Result<()> {
+async fn restate(
+    agency: &mut Agency,
+    sandbox: &SandboxAdmin,
+    lake: &LakeReader,
+    steps: &mut Steps,
+    own_report: bool,
+) -> Result<()> {
     let (gold, _) = lake.gold().await?;
-    let restated = sandbox.post("/restate", json!({})).await?;
+    // Somebody's own report may have few lines: then more of its days are restated.
+    let (wanted, enough) = if own_report { (json!({"days": 25}), 1) } else { (json!({}), 100) };
+    let restated = sandbox.post("/restate", wanted).await?;
     steps.done(&format!(
         "DV360 restated {} rows over {} days",
         number(&restated, "changed_rows"),
@@ -125,7 +153,7 @@ async fn restate(agency: &mut Agency, sandbox: &SandboxAdmin, lake: &LakeReader,
         tokio::time::sleep(Duration::from_secs(2)).await;
         let (now, _) = lake.gold().await?;
         let changed = gold.iter().filter(|(key, before)| now.get(key) != Some(before)).count();
-        Ok((changed >= 100).then_some(changed))
+        Ok((changed >= enough).then_some(changed))
     })
     .await?;
     let compared = lake.equals(sandbox).await?;
