@@ -2,5 +2,8 @@
 //!
 //! Run through `bin/test`, which builds the programs and names them in the environment.
 
+mod budget;
+mod histories;
 mod journey;
+mod kills;
 mod schedule;

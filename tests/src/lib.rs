@@ -1,6 +1,8 @@
 //! The harness: real PostgreSQL, real Temporal, the sandbox, and the platform's own binaries, one set per test.
 
+pub mod chaos;
 pub mod client;
+pub mod histories;
 pub mod journey;
 pub mod process;
 pub mod sandbox_admin;

@@ -185,9 +185,7 @@ impl Postgres {
     /// # Errors
     /// When it does not come up again.
     pub async fn kill_and_restart(&mut self) -> Result<()> {
-        let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid"))?;
-        let pid = pid.lines().next().context("the server's process id")?;
-        Command::new("kill").args(["-KILL", pid]).status()?;
+        crate::chaos::cut_power(&self.folder.join("data")).await?;
         self.process.kill()?;
         self.process = Self::launch(&self.folder, self.port)?;
         self.wait().await?;
