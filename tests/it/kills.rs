@@ -3,7 +3,6 @@
 //! The moments derive from `CLP_SEED`; a table of the kills is printed.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -82,7 +81,7 @@ async fn a_killed_temporal_server_and_a_killed_database_neither_lose_nor_double_
     let options = Options { postgres: Some(postgres.admin_url()), ..Options::default() };
     let mut stack = Stack::start(options).await.unwrap();
     let mut chaos = Chaos::new(&stack).await.unwrap();
-    if let Err(error) = kill_servers(&mut stack, &mut chaos, &mut postgres, folder.path()).await {
+    if let Err(error) = kill_servers(&mut stack, &mut chaos, &mut postgres).await {
         panic!("{error:#}\n{}", stack.logs());
     }
 }
@@ -254,7 +253,7 @@ async fn kill_in_close(
     }
 }
 
-async fn kill_servers(stack: &mut Stack, chaos: &mut Chaos, postgres: &mut Postgres, folder: &Path) -> Result<()> {
+async fn kill_servers(stack: &mut Stack, chaos: &mut Chaos, postgres: &mut Postgres) -> Result<()> {
     let agency = sign_up(stack).await?;
     agency.onboard().await?;
     agency.onboarding_is(&["done"]).await?;
