@@ -6,4 +6,5 @@ mod budget;
 mod histories;
 mod journey;
 mod kills;
+mod pyiceberg;
 mod schedule;

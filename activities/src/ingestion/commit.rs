@@ -55,7 +55,8 @@ pub(super) async fn run(context: &Context, input: &CycleStepV1) -> Result<Commit
                 context.lake.discard(&prepared).await;
                 return Ok(answer(&done));
             }
-            Err(store::Error::Conflict { .. }) => {
+            // Another cycle of the organisation was faster: it moved a pointer, or landed one of these pulls.
+            Err(store::Error::Conflict { .. } | store::Error::PullsNotFetched { .. }) => {
                 context.lake.discard(&prepared).await;
                 tokio::time::sleep(CONFLICT_PAUSE).await;
             }
