@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ids::OrgId;
-use sha2::{Digest as _, Sha256};
+use domain::schedule::offset_seconds;
 use temporalio_client::schedules::{
     CreateScheduleOptions, DeleteScheduleOptions, ScheduleAction, ScheduleError, ScheduleIntervalSpec,
     ScheduleOverlapPolicy, ScheduleSpec, ScheduleUpdate,
@@ -19,11 +19,11 @@ use crate::failure::Error;
 /// A tick that was missed for longer than an interval is not made up for: the next one reads the same days.
 pub(crate) async fn ensure(client: &Client, org: OrgId, tick_seconds: u32) -> Result<(), Error> {
     let every = Duration::from_secs(u64::from(tick_seconds));
+    let offset = Duration::from_secs(offset_seconds(org, tick_seconds));
     let input = IngestV1 { org, kind: CycleKind::Scheduled, intent: None };
     let action =
         ScheduleAction::start_workflow(IngestOrganization::run, input, queues::CYCLES, queues::scheduled_cycle(org));
-    let spec =
-        ScheduleSpec::builder().intervals(vec![ScheduleIntervalSpec::new(every, Some(offset(org, tick_seconds)))]);
+    let spec = ScheduleSpec::builder().intervals(vec![ScheduleIntervalSpec::new(every, Some(offset))]);
     let options = CreateScheduleOptions::builder()
         .action(action)
         .spec(spec.build())
@@ -52,13 +52,6 @@ pub(crate) async fn remove(client: &Client, org: OrgId) -> Result<(), Error> {
         Err(error) if !missing(&error) => Err(engine("delete the schedule", error)),
         _ => Ok(()),
     }
-}
-
-/// Spreads the organisations evenly over the interval, always at the same place for the same one.
-fn offset(org: OrgId, tick_seconds: u32) -> Duration {
-    let digest = Sha256::digest(org.to_string());
-    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    Duration::from_secs(number % u64::from(tick_seconds.max(1)))
 }
 
 fn engine(operation: &'static str, source: ScheduleError) -> Error {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::OrgId;
-use sha2::{Digest as _, Sha256};
+use domain::schedule::offset_seconds;
 
 use crate::v1::overview::FreshnessState;
 
@@ -31,9 +31,7 @@ pub fn state(as_of: Option<DateTime<Utc>>, now: DateTime<Utc>, tick_seconds: u32
 #[must_use]
 pub fn next_run(org: OrgId, now: DateTime<Utc>, tick_seconds: u32) -> Option<DateTime<Utc>> {
     let tick = i64::from(tick_seconds.max(1));
-    let digest = Sha256::digest(org.to_string());
-    let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    let offset = i64::try_from(number % u64::from(tick_seconds.max(1))).ok()?;
+    let offset = i64::try_from(offset_seconds(org, tick_seconds)).ok()?;
     let since = (now.timestamp() - offset).rem_euclid(tick);
     DateTime::from_timestamp(now.timestamp() - since + tick, 0)
 }

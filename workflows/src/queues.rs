@@ -1,6 +1,6 @@
 //! Task queues and workflow ids: the only place where either is named.
 
-use domain::ids::{CycleId, DecisionId, IntentId, OnboardingId, OrgId, ProposalId};
+use domain::ids::{DecisionId, IntentId, OnboardingId, OrgId, ProposalId};
 
 /// Onboarding, ingestion and rules.
 pub const CYCLES: &str = "clp-cycles";
@@ -24,12 +24,6 @@ pub fn scheduled_cycle(org: OrgId) -> String {
 #[must_use]
 pub fn intended_cycle(org: OrgId, intent: IntentId) -> String {
     format!("{org}/ingest/{intent}")
-}
-
-/// The id of a cycle run by hand for a known cycle row (tests and replays).
-#[must_use]
-pub fn cycle(org: OrgId, cycle: CycleId) -> String {
-    format!("{org}/ingest/{cycle}")
 }
 
 /// The id of an onboarding.

@@ -18,6 +18,7 @@ pub mod platform;
 pub mod pull;
 pub mod report;
 pub mod rule;
+pub mod schedule;
 pub mod write_back;
 
 pub use clock::Clock;
