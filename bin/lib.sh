@@ -164,15 +164,15 @@ stop_all() {
 
 mkdir -p "$CLP_CACHE/tools" "$CLP_DATA"
 
-# build_programs FOLDER PROFILE: builds worker, api, sandbox and demo and links them into FOLDER. The target folder is
+# build_programs FOLDER PROFILE: builds worker, api, sandbox, demo and bench and links them into FOLDER. The target folder is
 # shared by all clones, so the links are made under the same lock as the build.
 build_programs() {
     local folder=$1 profile=$2 flags=()
     [ "$profile" = debug ] || flags=(--release)
     mkdir -p "$folder"
     (flock 9
-        cargo build --quiet "${flags[@]}" -p worker -p api -p sandbox -p clp-tests --bins
-        for program in worker api sandbox demo; do
+        cargo build --quiet "${flags[@]}" -p worker -p api -p sandbox -p clp-tests -p bench --bins
+        for program in worker api sandbox demo bench; do
             ln -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program" 2>/dev/null ||
                 cp -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program"
         done

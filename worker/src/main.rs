@@ -13,6 +13,10 @@ use temporalio_sdk::runtime::RuntimeOptions;
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// Reports are millions of short-lived allocations: measured by `bin/bench ingest`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long running activities may go on after SIGTERM before they are cancelled; they resume elsewhere.
 const GRACE: Duration = Duration::from_secs(10);
 /// After a kill, work that was promised to the dead worker's cache is offered to all workers again.

@@ -138,7 +138,7 @@ impl Definition {
 pub struct RowBatch {
     width: usize,
     text: String,
-    ends: Vec<usize>,
+    ends: Vec<u32>,
 }
 
 impl RowBatch {
@@ -148,10 +148,36 @@ impl RowBatch {
         Self { width, text: String::with_capacity(rows * width * 12), ends: Vec::with_capacity(rows * width) }
     }
 
-    /// Adds the next cell, left to right, row after row.
+    /// Adds the next cell, left to right, row after row. A batch holds less than 4 GiB of text.
     pub fn push(&mut self, cell: &str) {
         self.text.push_str(cell);
-        self.ends.push(self.text.len());
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Adds a copy of another batch's row, which must be as wide.
+    pub fn push_row(&mut self, from: &Self, row: usize) {
+        let (begin, ends) = from.row(row);
+        let end = ends.last().copied().unwrap_or(begin);
+        let moved = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
+        self.text.push_str(from.text.get(begin as usize..end as usize).unwrap_or_default());
+        self.ends.extend(ends.iter().map(|end| (end - begin).saturating_add(moved)));
+    }
+
+    /// The cells of a row, left to right.
+    pub fn cells(&self, row: usize) -> impl Iterator<Item = &str> {
+        let (mut begin, ends) = self.row(row);
+        ends.iter().map(move |end| {
+            let cell = self.text.get(begin as usize..*end as usize).unwrap_or_default();
+            begin = *end;
+            cell
+        })
+    }
+
+    /// Where a row's text begins, and where each of its cells ends; no cells when there is no such row.
+    fn row(&self, row: usize) -> (u32, &[u32]) {
+        let first = row * self.width;
+        let begin = first.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
+        (begin, self.ends.get(first..first + self.width).unwrap_or_default())
     }
 
     /// How many cells a row has.
@@ -183,7 +209,7 @@ impl RowBatch {
     pub fn cell(&self, row: usize, column: usize) -> &str {
         let index = row * self.width + column;
         let begin = if index == 0 { 0 } else { self.ends.get(index - 1).copied().unwrap_or_default() };
-        self.ends.get(index).and_then(|end| self.text.get(begin..*end)).unwrap_or_default()
+        self.ends.get(index).and_then(|end| self.text.get(begin as usize..*end as usize)).unwrap_or_default()
     }
 }
 
@@ -219,6 +245,22 @@ mod tests {
         assert_eq!((batch.cell(0, 0), batch.cell(0, 1)), ("a", ""));
         assert_eq!((batch.cell(1, 0), batch.cell(1, 1)), ("Zürich, \"CH\"", "4"));
         assert_eq!(batch.cell(2, 0), "");
+        assert_eq!(batch.cells(1).collect::<Vec<_>>(), ["Zürich, \"CH\"", "4"]);
+        assert_eq!(batch.cells(2).count(), 0);
+    }
+
+    #[test]
+    fn copied_rows_are_the_same_rows() {
+        let mut batch = RowBatch::with_capacity(2, 3);
+        for cell in ["a", "", "Zürich", "4", "", "last"] {
+            batch.push(cell);
+        }
+        let mut copy = RowBatch::with_capacity(2, 3);
+        for row in [2, 0, 1] {
+            copy.push_row(&batch, row);
+        }
+        let rows: Vec<Vec<&str>> = (0..copy.len()).map(|row| copy.cells(row).collect()).collect();
+        assert_eq!(rows, [["", "last"], ["a", ""], ["Zürich", "4"]]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Date32Array, Int64Builder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
+    ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,
     new_null_array,
 };
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
@@ -23,7 +23,8 @@ use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, 
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
 use uuid::Uuid;
 
 use crate::columns::epoch_days;
@@ -33,10 +34,13 @@ use crate::pull::PullScope;
 use crate::tally::day_at;
 
 /// Text that is held before the largest day is written.
-const BUFFER_BYTES: usize = 48 << 20;
+const BUFFER_BYTES: usize = 80 << 20;
 
 /// Rows of one day that are written at once: an upper bound for a row group.
 const GROUP_ROWS: usize = 128 * 1024;
+
+/// Rows of a day that are kept together.
+const SMALL_BATCH_ROWS: usize = 512;
 
 /// From this size on a further file is begun.
 const FILE_BYTES: usize = 256 << 20;
@@ -53,10 +57,19 @@ pub(crate) fn parquet_properties() -> Result<WriterProperties> {
         .build())
 }
 
+/// Of the report's own columns, which are text, nobody asks for the smallest and the largest.
+fn properties(mapping: &Mapping) -> Result<WriterProperties> {
+    let texts = mapping.columns.iter().map(|name| ColumnPath::from(name.as_str()));
+    let shared = parquet_properties()?.into_builder();
+    Ok(texts.fold(shared, |it, column| it.set_column_statistics_enabled(column, EnabledStatistics::None)).build())
+}
+
 /// Rows of one day that wait to be written.
 struct DayBuffer {
-    row_numbers: Int64Builder,
-    cells: Vec<StringBuilder>,
+    row_numbers: Vec<i64>,
+    /// Small batches rather than one that grows, so that taking rows never moves those that are there.
+    batches: Vec<RowBatch>,
+    width: usize,
     bytes: usize,
 }
 
@@ -106,7 +119,7 @@ impl<'a> BronzeWriter<'a> {
             folder,
             arrow_schema: Arc::new(arrow_schema),
             schema,
-            properties: parquet_properties()?,
+            properties: properties(mapping)?,
             attempt: Uuid::now_v7(),
             buffers: BTreeMap::new(),
             buffered_bytes: 0,
@@ -123,12 +136,9 @@ impl<'a> BronzeWriter<'a> {
             rows_of.entry(*day).or_default().push(row);
         }
         for (day, rows) in rows_of {
-            let width = batch.width();
-            let buffer = self.buffers.entry(day).or_insert_with(|| DayBuffer::new(width));
-            let before = buffer.bytes;
-            buffer.take(batch, &rows, first);
-            self.buffered_bytes += buffer.bytes - before;
-            if buffer.row_numbers.values_slice().len() >= GROUP_ROWS {
+            let buffer = self.buffers.entry(day).or_insert_with(|| DayBuffer::new(batch.width()));
+            self.buffered_bytes += buffer.take(batch, &rows, first);
+            if buffer.row_numbers.len() >= GROUP_ROWS {
                 self.flush(day).await?;
             }
         }
@@ -154,7 +164,7 @@ impl<'a> BronzeWriter<'a> {
         let Some(buffer) = self.buffers.remove(&position) else { return Ok(()) };
         self.buffered_bytes -= buffer.bytes;
         let day = epoch_days(day_at(self.scope, position));
-        let numbers = buffer.row_numbers.values_slice();
+        let numbers = &buffer.row_numbers;
         let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else { return Ok(()) };
         let rows = numbers.len();
         let batch = self.record_batch(buffer, day, rows)?;
@@ -173,18 +183,18 @@ impl<'a> BronzeWriter<'a> {
     }
 
     fn record_batch(&self, buffer: DayBuffer, day: i32, rows: usize) -> Result<RecordBatch> {
-        let DayBuffer { mut row_numbers, cells, .. } = buffer;
+        let cells = buffer.columns();
         let repeated = |text: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)));
         let requested_at = vec![self.scope.requested_at.timestamp_micros(); rows];
         let mut arrays: HashMap<&str, ArrayRef> = HashMap::from([
             ("connection_id", repeated(self.scope.connection.to_string()) as ArrayRef),
             ("pull_id", repeated(self.scope.pull.to_string())),
             ("requested_at", Arc::new(TimestampMicrosecondArray::from(requested_at).with_timezone("+00:00"))),
-            ("row_number", Arc::new(row_numbers.finish())),
+            ("row_number", Arc::new(Int64Array::from(buffer.row_numbers))),
             ("day", Arc::new(Date32Array::from(vec![day; rows]))),
         ]);
-        for (name, mut builder) in self.mapping.columns.iter().zip(cells) {
-            arrays.insert(name, Arc::new(builder.finish()));
+        for (name, column) in self.mapping.columns.iter().zip(cells) {
+            arrays.insert(name, Arc::new(column));
         }
         let columns = self.arrow_schema.fields().iter().map(|field| {
             let known = arrays.remove(field.name().as_str());
@@ -244,22 +254,49 @@ impl<'a> BronzeWriter<'a> {
 
 impl DayBuffer {
     fn new(width: usize) -> Self {
-        let cells = (0..width).map(|_| StringBuilder::new()).collect();
-        Self { row_numbers: Int64Builder::new(), cells, bytes: 0 }
+        Self { row_numbers: Vec::new(), batches: Vec::new(), width, bytes: 0 }
     }
 
-    fn take(&mut self, batch: &RowBatch, rows: &[usize], first: u64) {
+    /// Takes some rows of a batch whose first row has the number `first`; returns how many bytes it grew by.
+    fn take(&mut self, batch: &RowBatch, rows: &[usize], first: u64) -> usize {
+        let mut grown = rows.len() * self.width * size_of::<u32>();
         for row in rows {
             let number = first + u64::try_from(*row).unwrap_or_default();
-            self.row_numbers.append_value(i64::try_from(number).unwrap_or(i64::MAX));
+            self.row_numbers.push(i64::try_from(number).unwrap_or(i64::MAX));
+            let last = match self.batches.last_mut() {
+                Some(last) if last.len() < SMALL_BATCH_ROWS => last,
+                _ => {
+                    self.batches.push(RowBatch::with_capacity(self.width, SMALL_BATCH_ROWS));
+                    let Some(last) = self.batches.last_mut() else { continue };
+                    last
+                }
+            };
+            let before = last.size_bytes();
+            last.push_row(batch, *row);
+            grown += last.size_bytes() - before;
         }
-        for (column, builder) in self.cells.iter_mut().enumerate() {
-            for row in rows {
-                let cell = batch.cell(*row, column);
-                self.bytes += cell.len() + size_of::<i32>();
+        self.bytes += grown;
+        grown
+    }
+
+    /// Its cells, column by column.
+    fn columns(&self) -> Vec<StringArray> {
+        let rows = || self.batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| batch.cells(row)));
+        let mut bytes = vec![0; self.width];
+        for cells in rows() {
+            for (bytes, cell) in bytes.iter_mut().zip(cells) {
+                *bytes += cell.len();
+            }
+        }
+        let count = self.row_numbers.len();
+        let mut columns: Vec<StringBuilder> =
+            bytes.into_iter().map(|bytes| StringBuilder::with_capacity(count, bytes)).collect();
+        for cells in rows() {
+            for (builder, cell) in columns.iter_mut().zip(cells) {
                 builder.append_value(cell);
             }
         }
+        columns.iter_mut().map(StringBuilder::finish).collect()
     }
 }
 

@@ -57,6 +57,14 @@ impl<'a> MeasureColumn<'a> {
         if measure.is_count() { longs(batch, &name).map(Self::Count) } else { typed(batch, &name).map(Self::Amount) }
     }
 
+    /// Whether no row has a value.
+    pub(crate) fn is_unknown(&self) -> bool {
+        match self {
+            Self::Count(array) => array.null_count() == array.len(),
+            Self::Amount(array) => array.null_count() == array.len(),
+        }
+    }
+
     /// The value of a row: a count, or an amount in billionths.
     pub(crate) fn value(&self, row: usize) -> Option<i128> {
         match self {

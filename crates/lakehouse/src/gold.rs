@@ -8,12 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, AsArray, Date32Array, Decimal128Builder, Int64Builder, RecordBatch, StringArray, UInt64Array,
-    new_null_array,
+    Array as _, ArrayRef, Date32Array, Decimal128Builder, Int64Builder, RecordBatch, StringArray, StringBuilder,
+    UInt64Array, new_null_array,
 };
 use arrow::compute::take;
-use arrow::datatypes::{DataType, Field, SchemaRef as ArrowSchemaRef};
-use arrow::row::{RowConverter, SortField};
+use arrow::datatypes::{Field, SchemaRef as ArrowSchemaRef};
 use domain::report::Measure;
 use strum::IntoEnumIterator as _;
 
@@ -58,8 +57,8 @@ impl Sums {
 /// Adds up one partition.
 pub(crate) struct Gold {
     measures: Vec<Measure>,
-    converter: RowConverter,
     groups: HashMap<Arc<[u8]>, usize>,
+    /// Each group's key: its texts, each after its length.
     keys: Vec<Arc<[u8]>>,
     /// For each measure.
     sums: Vec<Sums>,
@@ -68,33 +67,25 @@ pub(crate) struct Gold {
 }
 
 impl Gold {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Self {
         let measures: Vec<_> = Measure::iter().collect();
-        let fields = KEYS.iter().map(|_| SortField::new(DataType::Utf8)).collect();
-        Ok(Self {
-            converter: RowConverter::new(fields).during("group rows")?,
+        Self {
             groups: HashMap::new(),
             keys: Vec::new(),
             sums: vec![Sums::default(); measures.len()],
             stated: vec![0; measures.len()],
             measures,
-        })
+        }
     }
 
     /// Adds silver rows.
     pub(crate) fn add(&mut self, silver: &RecordBatch) -> Result<()> {
-        let keys = KEYS.iter().map(|name| Ok(Arc::new(texts(silver, name)?.clone()) as ArrayRef));
-        let rows = self.converter.convert_columns(&keys.collect::<Result<Vec<_>>>()?).during("group rows")?;
-        let mut group_of = Vec::with_capacity(silver.num_rows());
-        for row in &rows {
-            let group = match self.groups.get(row.as_ref()) {
-                Some(group) => *group,
-                None => self.begin(row.as_ref().into()),
-            };
-            group_of.push(group);
-        }
+        let group_of = self.group(silver)?;
         for ((measure, sums), stated) in self.measures.iter().zip(&mut self.sums).zip(&mut self.stated) {
             let column = MeasureColumn::of(silver, *measure)?;
+            if column.is_unknown() {
+                continue;
+            }
             for (row, group) in group_of.iter().enumerate() {
                 if let Some(value) = column.value(row) {
                     sums.add(*group, value);
@@ -103,6 +94,33 @@ impl Gold {
             }
         }
         Ok(())
+    }
+
+    /// The group of each row. Rows of one line come one after the other, so most keys equal the one before.
+    fn group(&mut self, silver: &RecordBatch) -> Result<Vec<usize>> {
+        let columns = KEYS.iter().map(|name| texts(silver, name)).collect::<Result<Vec<_>>>()?;
+        let mut group_of: Vec<usize> = Vec::with_capacity(silver.num_rows());
+        let mut key = Vec::new();
+        for row in 0..silver.num_rows() {
+            if let Some(last) = group_of.last().copied()
+                && columns.iter().rev().all(|column| column.value(row) == column.value(row - 1))
+            {
+                group_of.push(last);
+                continue;
+            }
+            key.clear();
+            for column in &columns {
+                let text = column.value(row).as_bytes();
+                key.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+                key.extend_from_slice(text);
+            }
+            let group = match self.groups.get(key.as_slice()) {
+                Some(group) => *group,
+                None => self.begin(key.as_slice().into()),
+            };
+            group_of.push(group);
+        }
+        Ok(group_of)
     }
 
     fn begin(&mut self, key: Arc<[u8]>) -> usize {
@@ -114,13 +132,11 @@ impl Gold {
     /// The gold rows of the day.
     pub(crate) fn finish(self, schema: &ArrowSchemaRef, day: i32) -> Result<RecordBatch> {
         self.check()?;
-        let Self { measures, converter, groups, keys, sums, .. } = self;
+        let Self { measures, groups, keys, sums, .. } = self;
         drop(groups);
-        let parser = converter.parser();
-        let columns = converter.convert_rows(keys.iter().map(|key| parser.parse(key))).during("group rows")?;
+        let columns = key_columns(&keys)?;
         drop(keys);
-        let texts: Vec<&StringArray> = columns.iter().map(AsArray::as_string::<i32>).collect();
-        let (lines, sums) = lines(&texts, sums);
+        let (lines, sums) = lines(&columns.iter().collect::<Vec<_>>(), sums);
         let mut arrays: HashMap<String, ArrayRef> = HashMap::new();
         for (name, column) in KEYS.iter().zip(&columns).skip(REPORT + 1) {
             arrays.insert((*name).to_owned(), take(column, &lines, None).during("select lines")?);
@@ -147,6 +163,25 @@ impl Gold {
         }
         Ok(())
     }
+}
+
+/// The keys' texts, column by column.
+fn key_columns(keys: &[Arc<[u8]>]) -> Result<Vec<StringArray>> {
+    let mut builders: Vec<StringBuilder> = KEYS.iter().map(|_| StringBuilder::with_capacity(keys.len(), 0)).collect();
+    for key in keys {
+        let mut rest: &[u8] = key;
+        for builder in &mut builders {
+            let (length, after) = rest.split_first_chunk().ok_or_else(damaged)?;
+            let (text, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(damaged)?;
+            builder.append_value(std::str::from_utf8(text).map_err(|_| damaged())?);
+            rest = after;
+        }
+    }
+    Ok(builders.iter_mut().map(StringBuilder::finish).collect())
+}
+
+fn damaged() -> Error {
+    Error::corrupt("a key of gold can't be read back")
 }
 
 /// The lines: the first group of each (for its key), and each measure's sums, taken from the report that owns it.

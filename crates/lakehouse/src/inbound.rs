@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use domain::ids::{ConnectionId, OrgId, PullId, ReportId};
 use domain::report::Measure;
-use iceberg::spec::{DataFile, Schema, SchemaRef, deserialize_data_file_from_json};
+use iceberg::spec::{DataFile, Schema, deserialize_data_file_from_json};
 use rust_decimal::Decimal;
 
 use crate::columns::MeasureColumn;
@@ -17,19 +17,21 @@ use crate::lake::{Lake, Loaded};
 use crate::mapping::{Mapping, bronze_table};
 use crate::number;
 use crate::pointers::Pointers;
-use crate::pull::Landing;
+use crate::pull::{Landing, PullScope};
+use crate::rows::StagedFiles;
 use crate::tables::{SILVER, Shape};
 
 /// One landing with all that is needed to land it.
 pub(crate) struct Inbound<'a> {
     pub(crate) landing: &'a Landing,
-    pub(crate) mapping: Mapping,
+    pub(crate) scope: Arc<PullScope>,
+    pub(crate) mapping: Arc<Mapping>,
     pub(crate) bronze: Loaded,
     /// The bronze schema with more columns, when the definition has gained some.
     pub(crate) evolved: Option<Schema>,
-    /// The bronze schema that the files were written by.
-    pub(crate) schema: SchemaRef,
     pub(crate) files: Vec<DataFile>,
+    /// The same files, open.
+    pub(crate) staged: StagedFiles,
 }
 
 /// Rows and money on their way from one layer to the next.
@@ -77,14 +79,16 @@ impl<'a> Inbound<'a> {
                 }
             }
         }
-        let known = landings.into_iter().filter_map(|landing| {
-            let (bronze, shape) = tables.get(&bronze_table(&landing.scope.definition))?;
-            Some(Self::of(landing, bronze.clone(), shape))
-        });
-        known.collect()
+        let mut inbound = Vec::with_capacity(landings.len());
+        for landing in landings {
+            if let Some((bronze, shape)) = tables.get(&bronze_table(&landing.scope.definition)) {
+                inbound.push(Self::of(lake, landing, bronze.clone(), shape).await?);
+            }
+        }
+        Ok(inbound)
     }
 
-    fn of(landing: &'a Landing, bronze: Loaded, shape: &Shape) -> Result<Self> {
+    async fn of(lake: &Lake, landing: &'a Landing, bronze: Loaded, shape: &Shape) -> Result<Self> {
         let mapping = Mapping::of(&landing.scope.definition)?;
         let metadata = bronze.metadata();
         let evolved = shape.evolve(metadata)?;
@@ -104,7 +108,9 @@ impl<'a> Inbound<'a> {
             let why = format!("pull {} has {rows} rows in files, {} staged", landing.scope.pull, landing.staged.rows);
             return Err(Error::landing(why));
         }
-        Ok(Self { landing, mapping, bronze, evolved, schema, files })
+        let staged = StagedFiles::open(&lake.io, &files, &mapping.columns).await?;
+        let (scope, mapping) = (Arc::new(landing.scope.clone()), Arc::new(mapping));
+        Ok(Self { landing, scope, mapping, bronze, evolved, files, staged })
     }
 
     /// Rows in must be rows out, and money too.

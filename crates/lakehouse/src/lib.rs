@@ -22,6 +22,7 @@
 //! What is deliberately absent: PostgreSQL (pointers come in through [`Pointers`]), deciding which pull is the newest
 //! for a day (the caller's watermarks), retries, exchange rates, and Iceberg catalogs: tables are addressed by pointer.
 
+mod ahead;
 mod bronze;
 mod columns;
 mod error;

@@ -7,15 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use domain::DayRange;
 use domain::ids::{CommitId, ConnectionId, OrgId};
 use domain::lake::PreparedSwap;
-use futures::TryStreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use iceberg::scan::FileScanTask;
 use iceberg::spec::{DataFile, Schema, SchemaRef, Struct};
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::ahead;
 use crate::columns::epoch_days;
 use crate::error::{During as _, Error, Result};
 use crate::gold::Gold;
@@ -63,6 +65,16 @@ struct Pour {
     silver: PartitionWriter,
     gold: Gold,
     rows: u64,
+}
+
+/// Silver rows as they are made.
+type SilverRows = Box<dyn Stream<Item = Result<RecordBatch>> + Send + Unpin>;
+
+/// A connection's day, with the rows that land on it, by landing.
+struct Place {
+    connection: ConnectionId,
+    day: NaiveDate,
+    rows: Vec<(usize, SilverRows)>,
 }
 
 /// An attempt under way.
@@ -161,14 +173,29 @@ impl Attempt<'_> {
         }
         let mut present = self.present(&places).await?;
         let mut replaced = HashSet::with_capacity(places.len());
-        for ((connection, day), landings) in places {
+        let mut places = places.into_iter();
+        let mut next = self.open(places.next()).await?;
+        while let Some(place) = next {
+            // The next place is read and converted while this one is written.
+            next = self.open(places.next()).await?;
+            let (connection, day) = (place.connection, place.day);
             let partition = rows::partition(connection, day);
             let before = present.remove(&partition).unwrap_or_default();
-            self.pour(&partition, day, &landings, before).await?;
+            self.pour(&partition, place, before).await?;
             self.prepared.days.entry(connection).or_default().insert(day);
             replaced.insert(partition);
         }
         Ok(replaced)
+    }
+
+    /// Begins to read what lands on a place.
+    async fn open(&self, place: Option<((ConnectionId, NaiveDate), Vec<usize>)>) -> Result<Option<Place>> {
+        let Some(((connection, day), landings)) = place else { return Ok(None) };
+        let mut rows = Vec::with_capacity(landings.len());
+        for index in landings {
+            rows.push((index, self.inbound[index].read_day(day, &self.silver.writer).await?));
+        }
+        Ok(Some(Place { connection, day, rows }))
     }
 
     /// What silver has now in these places.
@@ -184,22 +211,22 @@ impl Attempt<'_> {
     }
 
     /// Writes one partition of silver and gold.
-    async fn pour(
-        &mut self,
-        partition: &Struct,
-        day: NaiveDate,
-        landings: &[usize],
-        before: Vec<FileScanTask>,
-    ) -> Result<()> {
+    async fn pour(&mut self, partition: &Struct, place: Place, before: Vec<FileScanTask>) -> Result<()> {
+        let Place { day, rows, .. } = place;
         let silver = self.silver.writer.begin(partition.clone()).await?;
-        let mut pour = Pour { silver, gold: Gold::new()?, rows: 0 };
-        for index in landings {
-            let inbound = &self.inbound[*index];
-            let found = inbound.pour_day(day, &self.silver.writer, &mut pour).await?;
-            inbound.check(day, found)?;
+        let mut pour = Pour { silver, gold: Gold::new(), rows: 0 };
+        let landings: Vec<usize> = rows.iter().map(|(index, _)| *index).collect();
+        for (index, mut batches) in rows {
+            let mut found = Flow::default();
+            while let Some(batch) = batches.next().await {
+                let silver_rows = batch?;
+                found.add(&silver_rows)?;
+                pour.take(silver_rows).await?;
+            }
+            self.inbound[index].check(day, found)?;
             self.prepared.silver_rows += found.rows;
         }
-        self.carry(landings, before, &mut pour).await?;
+        self.carry(&landings, before, &mut pour).await?;
         let files = pour.silver.close().await?;
         let written: u64 = files.iter().map(DataFile::record_count).sum();
         if written != pour.rows {
@@ -259,7 +286,7 @@ impl Attempt<'_> {
 }
 
 impl Pour {
-    async fn take(&mut self, batch: arrow::array::RecordBatch) -> Result<()> {
+    async fn take(&mut self, batch: RecordBatch) -> Result<()> {
         self.rows += u64::try_from(batch.num_rows()).unwrap_or_default();
         self.gold.add(&batch)?;
         self.silver.write(batch).await
@@ -267,18 +294,11 @@ impl Pour {
 }
 
 impl Inbound<'_> {
-    /// Pours one day of this pull; returns what came.
-    async fn pour_day(&self, day: NaiveDate, silver: &TableWriter, pour: &mut Pour) -> Result<Flow> {
-        let scope = &self.landing.scope;
-        let mut converter = Converter::new(scope, &self.mapping, silver.arrow_schema.clone(), epoch_days(day));
-        let tasks = rows::day_tasks(&self.files, &self.schema, day)?;
-        let mut batches = rows::read(&self.bronze, tasks)?;
-        let mut found = Flow::default();
-        while let Some(batch) = batches.try_next().await.during("read bronze rows")? {
-            let silver_rows = converter.convert(&batch)?;
-            found.add(&silver_rows)?;
-            pour.take(silver_rows).await?;
-        }
-        Ok(found)
+    /// Reads one day of this pull as silver rows, in a task of its own.
+    async fn read_day(&self, day: NaiveDate, silver: &TableWriter) -> Result<SilverRows> {
+        let (scope, mapping) = (Arc::clone(&self.scope), Arc::clone(&self.mapping));
+        let mut converter = Converter::new(scope, mapping, silver.arrow_schema.clone(), epoch_days(day));
+        let bronze = self.staged.day(epoch_days(day)).await?;
+        Ok(Box::new(ahead(bronze.map(move |batch| converter.convert(&batch?)))))
     }
 }

@@ -1,17 +1,25 @@
 //! Reads rows back from data files: staged ones that no table names yet, and those of a table's partitions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use domain::DayRange;
 use domain::ids::ConnectionId;
-use futures::{StreamExt as _, TryStreamExt as _};
-use iceberg::expr::{Bind as _, Reference};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use iceberg::arrow::ArrowFileReader;
+use iceberg::expr::Reference;
+use iceberg::io::{FileIO, FileMetadata, InputFile};
 use iceberg::scan::{ArrowRecordBatchStream, FileScanTask};
 use iceberg::spec::{DataFile, Datum, Literal, SchemaRef, Struct};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::async_reader::{ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
 
 use crate::columns::epoch_days;
-use crate::error::{During as _, Result};
+use crate::error::{During as _, Error, Result};
 use crate::lake::Loaded;
 use crate::tables::CONNECTION;
 
@@ -23,32 +31,76 @@ pub(crate) fn partition(connection: ConnectionId, day: NaiveDate) -> Struct {
     Struct::from_iter([Some(Literal::string(connection)), Some(Literal::date(epoch_days(day)))])
 }
 
-/// The tasks that read one day's rows of staged bronze files; other days' row groups are not touched.
-pub(crate) fn day_tasks(files: &[DataFile], schema: &SchemaRef, day: NaiveDate) -> Result<Vec<FileScanTask>> {
-    let days = epoch_days(day);
-    let of_day = Reference::new("day").equal_to(Datum::date(days));
-    let predicate = of_day.bind(schema.clone(), true).during("select the rows of a day")?;
-    let id = schema.field_id_by_name("day").unwrap_or_default();
-    let may_hold = |file: &&DataFile| {
-        let day = Datum::date(days);
-        let lower = file.lower_bounds().get(&id).is_none_or(|bound| *bound <= day);
-        let upper = file.upper_bounds().get(&id).is_none_or(|bound| *bound >= day);
-        lower && upper
-    };
-    let tasks = files.iter().filter(may_hold).map(|file| {
-        FileScanTask::builder()
-            .with_file_size_in_bytes(file.file_size_in_bytes())
-            .with_start(0)
-            .with_length(file.file_size_in_bytes())
-            .with_data_file_path(file.file_path().to_owned())
-            .with_data_file_format(file.file_format())
-            .with_schema(schema.clone())
-            .with_project_field_ids(field_ids(schema))
-            .with_predicate(Some(predicate.clone()))
-            .with_case_sensitive(true)
+/// A pull's bronze files that no table names yet. Their footers are read once, however many days are read.
+pub(crate) struct StagedFiles(Vec<StagedFile>);
+
+struct StagedFile {
+    input: InputFile,
+    size: u64,
+    metadata: ArrowReaderMetadata,
+    /// The columns that are read.
+    columns: ProjectionMask,
+    /// The row groups of each day: staging writes none with two days.
+    groups: BTreeMap<i32, Vec<usize>>,
+}
+
+impl StagedFiles {
+    /// Opens files to read some of their columns.
+    pub(crate) async fn open(io: &FileIO, files: &[DataFile], columns: &[String]) -> Result<Self> {
+        let mut opened = Vec::with_capacity(files.len());
+        for file in files {
+            opened.push(StagedFile::open(io, file, columns).await?);
+        }
+        Ok(Self(opened))
+    }
+
+    /// The rows of one day; other days' row groups are not touched.
+    pub(crate) async fn day(&self, day: i32) -> Result<impl Stream<Item = Result<RecordBatch>> + Unpin + use<>> {
+        let mut streams = Vec::new();
+        for file in &self.0 {
+            if let Some(groups) = file.groups.get(&day) {
+                streams.push(file.read(groups.clone()).await?);
+            }
+        }
+        Ok(futures::stream::iter(streams).flatten().map(|batch| batch.during("read bronze rows")))
+    }
+}
+
+impl StagedFile {
+    async fn open(io: &FileIO, file: &DataFile, columns: &[String]) -> Result<Self> {
+        const DOING: &str = "open a bronze file";
+        let (input, size) = (io.new_input(file.file_path()).during(DOING)?, file.file_size_in_bytes());
+        let mut reader = ArrowFileReader::new(FileMetadata { size }, input.reader().await.during(DOING)?);
+        let metadata = ArrowReaderMetadata::load_async(&mut reader, ArrowReaderOptions::new()).await.during(DOING)?;
+        let names = columns.iter().map(String::as_str).chain(["row_number"]);
+        let columns = ProjectionMask::columns(metadata.parquet_schema(), names);
+        let mut groups: BTreeMap<i32, Vec<usize>> = BTreeMap::new();
+        for (index, group) in metadata.metadata().row_groups().iter().enumerate() {
+            let day = day_of_group(group).ok_or_else(|| {
+                Error::corrupt(format!("row group {index} of {} does not hold one day", file.file_path()))
+            })?;
+            groups.entry(day).or_default().push(index);
+        }
+        Ok(Self { input, size, metadata, columns, groups })
+    }
+
+    async fn read(&self, groups: Vec<usize>) -> Result<ParquetRecordBatchStream<ArrowFileReader>> {
+        const DOING: &str = "read bronze rows";
+        let reader = ArrowFileReader::new(FileMetadata { size: self.size }, self.input.reader().await.during(DOING)?);
+        ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata.clone())
+            .with_row_groups(groups)
+            .with_projection(self.columns.clone())
+            .with_batch_size(BATCH_ROWS)
             .build()
-    });
-    Ok(tasks.collect())
+            .during(DOING)
+    }
+}
+
+/// The day that all rows of a row group have, by its statistics.
+fn day_of_group(group: &RowGroupMetaData) -> Option<i32> {
+    let day = group.columns().iter().find(|column| column.column_path().string() == "day")?;
+    let Some(Statistics::Int32(days)) = day.statistics() else { return None };
+    days.min_opt().filter(|first| days.max_opt() == Some(*first)).copied()
 }
 
 /// The tasks that read a table's partitions of some connections and days, by partition; rows come with the columns of

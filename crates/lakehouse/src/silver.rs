@@ -4,11 +4,12 @@
 //! come twice in one pull's day are found here.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{
     Array as _, ArrayRef, BooleanArray, Date32Array, Decimal128Builder, Int64Builder, RecordBatch, StringArray,
-    new_null_array,
+    StringBuilder, new_null_array,
 };
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
@@ -22,18 +23,33 @@ use crate::number::{self, Cell, ONE, PRECISION, SCALE};
 use crate::pull::PullScope;
 use crate::tally::hash;
 
-/// Turns one pull's rows of one day into silver rows.
-pub(crate) struct Converter<'a> {
-    scope: &'a PullScope,
-    mapping: &'a Mapping,
-    schema: ArrowSchemaRef,
-    day: i32,
-    seen: HashSet<u128>,
+/// For keys that are hashes already: takes their lower half as it is.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let half = bytes.first_chunk().copied().unwrap_or_default();
+        self.0 ^= u64::from_ne_bytes(half);
+    }
 }
 
-impl<'a> Converter<'a> {
-    pub(crate) fn new(scope: &'a PullScope, mapping: &'a Mapping, schema: ArrowSchemaRef, day: i32) -> Self {
-        Self { scope, mapping, schema, day, seen: HashSet::new() }
+/// Turns one pull's rows of one day into silver rows.
+pub(crate) struct Converter {
+    scope: Arc<PullScope>,
+    mapping: Arc<Mapping>,
+    schema: ArrowSchemaRef,
+    day: i32,
+    seen: HashSet<u128, BuildHasherDefault<Hashed>>,
+}
+
+impl Converter {
+    pub(crate) fn new(scope: Arc<PullScope>, mapping: Arc<Mapping>, schema: ArrowSchemaRef, day: i32) -> Self {
+        Self { scope, mapping, schema, day, seen: HashSet::default() }
     }
 
     /// Converts a batch of bronze rows.
@@ -102,7 +118,8 @@ impl<'a> Converter<'a> {
         });
         let columns: Vec<_> = columns.collect::<Result<_>>()?;
         let mut joined = String::new();
-        let rows = (0..bronze.num_rows()).map(|row| {
+        let mut builder = StringBuilder::with_capacity(bronze.num_rows(), 0);
+        for row in 0..bronze.num_rows() {
             joined.clear();
             for (index, (name, texts)) in columns.iter().enumerate() {
                 joined.push_str(if index == 0 { "" } else { ";" });
@@ -110,9 +127,9 @@ impl<'a> Converter<'a> {
                 joined.push('=');
                 push_escaped(&mut joined, texts.value(row).trim());
             }
-            joined.clone()
-        });
-        Ok(StringArray::from_iter_values(rows))
+            builder.append_value(&joined);
+        }
+        Ok(builder.finish())
     }
 
     fn refuse_duplicates(&mut self, bronze: &RecordBatch, keys: &[(&str, StringArray)]) -> Result<()> {
@@ -143,6 +160,10 @@ impl<'a> Converter<'a> {
 }
 
 fn push_escaped(joined: &mut String, value: &str) {
+    if !value.contains([';', '\\']) {
+        joined.push_str(value);
+        return;
+    }
     for character in value.chars() {
         if matches!(character, ';' | '\\') {
             joined.push('\\');
@@ -152,8 +173,9 @@ fn push_escaped(joined: &mut String, value: &str) {
 }
 
 fn numbers(texts: &StringArray, measure: Measure) -> Result<ArrayRef> {
-    let mut counts = Int64Builder::new();
-    let mut amounts = Decimal128Builder::with_capacity(texts.len());
+    let rows = |wanted: bool| if wanted { texts.len() } else { 0 };
+    let mut counts = Int64Builder::with_capacity(rows(measure.is_count()));
+    let mut amounts = Decimal128Builder::with_capacity(rows(!measure.is_count()));
     for text in texts {
         let cell = number::parse(text.unwrap_or_default(), measure);
         let known = match cell.ok_or_else(|| Error::corrupt(format!("a staged cell of {measure}")))? {

@@ -11,6 +11,7 @@ use domain::report::{Chunk, Trailer};
 use futures::{Stream, StreamExt as _};
 use iceberg::spec::{DataFile, FormatVersion, Schema, StructType, serialize_data_file_to_json};
 
+use crate::ahead::ahead;
 use crate::bronze::BronzeWriter;
 use crate::error::{During as _, Error, Rejection, Result, StageError};
 use crate::lake::Lake;
@@ -32,8 +33,11 @@ impl Lake {
         &self,
         pointers: &dyn Pointers,
         scope: &PullScope,
-        rows: impl Stream<Item = Result<Chunk, E>> + Send,
-    ) -> Result<StagedPull, StageError<E>> {
+        rows: impl Stream<Item = Result<Chunk, E>> + Send + 'static,
+    ) -> Result<StagedPull, StageError<E>>
+    where
+        E: Send + 'static,
+    {
         let mapping = Mapping::of(&scope.definition)?;
         let bronze = self.load_existing(pointers, scope.org, &bronze_table(&scope.definition)).await?;
         let metadata = bronze.metadata();
@@ -41,7 +45,7 @@ impl Lake {
         let schema = evolved.map_or_else(|| metadata.current_schema().clone(), Arc::new);
         let folder = metadata.location().to_owned();
         let mut writer = BronzeWriter::new(scope, &mapping, &self.io, folder, schema.clone())?;
-        let staged = Box::pin(fill(&mut writer, scope, &mapping, rows)).await;
+        let staged = Box::pin(fill(&mut writer, scope, &mapping, ahead(rows))).await;
         let described = staged.and_then(|(files, mut pull)| {
             describe_files(&mut pull, files, &schema, metadata.default_partition_type())?;
             storage::sync_folders(&self.root, writer.written.iter().map(String::as_str))?;
@@ -59,12 +63,11 @@ async fn fill<E>(
     writer: &mut BronzeWriter<'_>,
     scope: &PullScope,
     mapping: &Mapping,
-    rows: impl Stream<Item = Result<Chunk, E>> + Send,
+    mut rows: impl Stream<Item = Result<Chunk, E>> + Unpin,
 ) -> Result<(Vec<DataFile>, StagedPull), StageError<E>> {
     let refuse = |rejection| Error::Rejected { pull: scope.pull, rejection };
     let mut tally = Tally::new(scope, mapping);
     let mut trailer: Option<Trailer> = None;
-    let mut rows = std::pin::pin!(rows);
     while let Some(chunk) = rows.next().await {
         match chunk.map_err(StageError::Source)? {
             Chunk::Rows(batch) if trailer.is_none() => {

@@ -256,7 +256,7 @@ async fn a_slice_whose_numbers_were_tampered_with_does_not_balance() {
 async fn a_large_pull_is_written_in_row_groups_of_one_day() {
     let world = World::new().await;
     // More text than the buffer holds, so that days are written before all rows are there.
-    let filler = "x".repeat(9_000);
+    let filler = "x".repeat(13_000);
     let scope = world.scope(&["1"], days(0, 3));
     let batches = (0..60).map(|batch| {
         let mut rows = RowBatch::with_capacity(9, 120);
