@@ -14,18 +14,23 @@ pub struct Match {
     pub method: Option<String>,
     /// A part of the path with its query.
     pub path_contains: Option<String>,
+    /// The e-mail address of the person whose token it carries; downloads and token requests carry none.
+    pub user: Option<String>,
 }
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
-    /// Answers with an error status and body, without effect.
+    /// Answers with an error status and body.
     Status {
         /// The HTTP status.
         status: u16,
         /// The `Retry-After` header.
         retry_after_seconds: Option<u64>,
+        /// Whether the call takes effect before it.
+        #[serde(default)]
+        effect: bool,
     },
     /// Says nothing for some real seconds.
     Hang {
@@ -81,6 +86,14 @@ pub enum Action {
         #[serde(default)]
         after_rows: u64,
     },
+    /// The next download stands still in the middle for some real seconds, and is cut off then.
+    Stalled {
+        /// After how many rows.
+        #[serde(default)]
+        after_rows: u64,
+        /// How long.
+        seconds: u64,
+    },
     /// The next report fails.
     ReportFailed,
 }
@@ -114,7 +127,7 @@ impl Action {
             Self::Status { .. } | Self::Hang { .. } | Self::LostResponse | Self::CloseBefore | Self::MalformedJson => {
                 Stage::Call
             }
-            Self::Truncated { .. } => Stage::Download,
+            Self::Truncated { .. } | Self::Stalled { .. } => Stage::Download,
             _ => Stage::Report,
         }
     }
@@ -172,12 +185,13 @@ impl Faults {
     }
 
     /// The fault that strikes this call, if any; it is used up by asking.
-    pub fn strike(&mut self, stage: Stage, method: &str, path: &str) -> Option<Action> {
+    pub fn strike(&mut self, stage: Stage, method: &str, path: &str, user: Option<&str>) -> Option<Action> {
         for fault in &mut self.planned {
             let wanted = fault.action.stage() == stage
                 && fault.struck < fault.times
                 && fault.matches.method.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && fault.matches.path_contains.as_ref().is_none_or(|wanted| path.contains(wanted));
+                && fault.matches.path_contains.as_ref().is_none_or(|wanted| path.contains(wanted))
+                && fault.matches.user.as_ref().is_none_or(|wanted| user == Some(wanted.as_str()));
             if !wanted {
                 continue;
             }
@@ -208,7 +222,7 @@ mod tests {
             r#"{"match":{"method":"PATCH","path_contains":"/lineItems/"},"times":2,"skip":1,
                 "action":{"kind":"status","status":503,"retry_after_seconds":4}}"#,
         );
-        let mut strike = |method| faults.strike(Stage::Call, method, "/v4/advertisers/1/lineItems/2").is_some();
+        let mut strike = |method| faults.strike(Stage::Call, method, "/v4/advertisers/1/lineItems/2", None).is_some();
         assert_eq!([strike("PATCH"), strike("GET"), strike("PATCH")], [false, false, true]);
         assert_eq!([strike("PATCH"), strike("PATCH")], [true, false]);
     }
@@ -216,8 +230,15 @@ mod tests {
     #[test]
     fn report_faults_wait_for_a_report() {
         let mut faults = plan(r#"{"action":{"kind":"missing_column","column":"Clicks"}}"#);
-        assert_eq!(faults.strike(Stage::Call, "POST", "/v2/queries/1:run"), None);
-        assert!(faults.strike(Stage::Report, "POST", "/v2/queries/1:run").is_some());
+        assert_eq!(faults.strike(Stage::Call, "POST", "/v2/queries/1:run", None), None);
+        assert!(faults.strike(Stage::Report, "POST", "/v2/queries/1:run", None).is_some());
+    }
+
+    #[test]
+    fn a_fault_can_be_one_person_s() {
+        let mut faults = plan(r#"{"match":{"user":"ana@x.example"},"action":{"kind":"close_before"}}"#);
+        let mut strike = |user| faults.strike(Stage::Call, "GET", "/v4/partners", user).is_some();
+        assert_eq!([strike(None), strike(Some("bob@x.example")), strike(Some("ana@x.example"))], [false, false, true]);
     }
 
     #[test]

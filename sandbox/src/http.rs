@@ -115,7 +115,8 @@ pub async fn around_call(
     let method = request.method().as_str().to_owned();
     let path = request.uri().path().to_owned();
     let target = request.uri().path_and_query().map_or_else(|| path.clone(), ToString::to_string);
-    let fault = sandbox.lock().faults.strike(Stage::Call, &method, &target);
+    let user = caller.as_ref().map(|caller| caller.email.as_str());
+    let fault = sandbox.lock().faults.strike(Stage::Call, &method, &target, user);
     let name = fault.as_ref().map(fault_name);
     let time = sandbox.clock.now();
     let (project, user) = caller.map(|caller| (caller.project, caller.email)).unzip();
@@ -139,7 +140,10 @@ pub async fn around_call(
 /// What a struck call answers; nothing when the connection is to be closed.
 async fn suffer(action: Action, request: Request, next: Next) -> Option<Response> {
     match action {
-        Action::Status { status, retry_after_seconds } => {
+        Action::Status { status, retry_after_seconds, effect } => {
+            if effect {
+                next.run(request).await;
+            }
             let mut answer = ApiError::of_status(status).into_response();
             if let Some(seconds) = retry_after_seconds {
                 answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

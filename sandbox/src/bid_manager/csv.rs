@@ -31,14 +31,22 @@ const NO_DATA: &[u8] = b"No data returned by the reporting service.\n";
 pub struct Rows {
     sandbox: Arc<Sandbox>,
     plan: Arc<Plan>,
-    /// Stops after so many rows, or at the latest before the totals.
-    cut_after: Option<u64>,
+    cut: Option<Cut>,
     next_group: usize,
     written: u64,
     totals: Metrics,
     finished: bool,
     /// The calendar days as text, which a long report needs again and again.
     day_texts: BTreeMap<NaiveDate, Box<str>>,
+}
+
+/// Where a download ends before the report does.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut {
+    /// After so many rows, or at the latest before the totals.
+    pub after_rows: u64,
+    /// How long nothing comes before the connection ends.
+    pub silence: Duration,
 }
 
 /// What one row adds up.
@@ -52,11 +60,11 @@ struct Sum {
 impl Rows {
     /// Begins a report.
     #[must_use]
-    pub fn new(sandbox: Arc<Sandbox>, plan: Arc<Plan>, cut_after: Option<u64>) -> Self {
+    pub fn new(sandbox: Arc<Sandbox>, plan: Arc<Plan>, cut: Option<Cut>) -> Self {
         Self {
             sandbox,
             plan,
-            cut_after,
+            cut,
             next_group: 0,
             written: 0,
             totals: Metrics::default(),
@@ -67,13 +75,13 @@ impl Rows {
 
     /// The report as the body of an answer; one that is to be cut ends with an error.
     pub fn into_body(self) -> Body {
-        let cut = self.cut_after.is_some();
+        let cut = self.cut;
         let ending = stream::once(async move {
-            tokio::time::sleep(CUT_DELAY).await;
+            tokio::time::sleep(CUT_DELAY + cut.map_or(Duration::ZERO, |cut| cut.silence)).await;
             Err(io::Error::new(io::ErrorKind::ConnectionReset, "cut by the fault plan"))
         });
         let pieces = stream::iter(self);
-        if cut { Body::from_stream(pieces.chain(ending)) } else { Body::from_stream(pieces) }
+        if cut.is_some() { Body::from_stream(pieces.chain(ending)) } else { Body::from_stream(pieces) }
     }
 
     /// Writes the rows of one group.
@@ -85,7 +93,7 @@ impl Rows {
             if self.written == 0 {
                 write_header(plan, out);
             }
-            if self.cut_after == Some(self.written) {
+            if self.cut.is_some_and(|cut| cut.after_rows == self.written) {
                 self.finished = true;
                 return;
             }
@@ -130,7 +138,7 @@ impl Iterator for Rows {
                 self.write_group(&plan, group, &mut out);
             } else {
                 self.finished = true;
-                if self.cut_after.is_none() {
+                if self.cut.is_none() {
                     write_end(&plan, self.written, &self.totals, &mut out);
                 }
             }

@@ -171,7 +171,7 @@ fn make_report(
         as_of: starts_at.duration_trunc(TimeDelta::minutes(1)).unwrap_or(starts_at),
         groups,
         filter_lines,
-        fault: state.faults.strike(Stage::Report, "POST", path),
+        fault: state.faults.strike(Stage::Report, "POST", path, Some(&caller.email)),
     };
     Ok(Report {
         id,

@@ -2,13 +2,14 @@
 //! authorization.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
-use super::csv::Rows;
+use super::csv::{Cut, Rows};
 use crate::dv360::Parameters;
 use crate::faults::{Action, Stage};
 use crate::random::sign;
@@ -53,13 +54,14 @@ pub(super) async fn download(
     let Some(plan) = report.map(|report| Arc::clone(&report.plan)) else {
         return refuse(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.");
     };
-    let cut_after = match state.faults.strike(Stage::Download, "GET", uri.path()) {
-        Some(Action::Truncated { after_rows }) => Some(after_rows),
+    let cut = match state.faults.strike(Stage::Download, "GET", uri.path(), None) {
+        Some(Action::Truncated { after_rows }) => Some(Cut { after_rows, silence: Duration::ZERO }),
+        Some(Action::Stalled { after_rows, seconds }) => Some(Cut { after_rows, silence: Duration::from_secs(seconds) }),
         _ => None,
     };
     drop(state);
     let disposition = format!("attachment; filename=\"{query}_{file}\"");
-    let rows = Rows::new(sandbox, plan, cut_after);
+    let rows = Rows::new(sandbox, plan, cut);
     let headers = [(header::CONTENT_TYPE, "text/csv".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     (headers, rows.into_body()).into_response()
 }

@@ -50,6 +50,16 @@ async fn a_lost_response_leaves_its_effect() {
 }
 
 #[tokio::test]
+async fn an_error_can_come_after_its_effect() {
+    let twin = Twin::new();
+    let path = twin.a_line().await;
+    plan(&twin, json!({"method": "PATCH"}), json!({"kind": "status", "status": 500, "effect": true})).await;
+    let answer = over_the_wire(&twin, patch_request(&twin, &path)).await;
+    assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+    assert_eq!(twin.get(&path).await["displayName"], "Renamed");
+}
+
+#[tokio::test]
 async fn a_connection_closed_before_has_no_effect() {
     let twin = Twin::new();
     let path = twin.a_line().await;
@@ -73,6 +83,11 @@ async fn a_download_can_end_in_the_middle() {
     assert!(cut.starts_with("HTTP/1.1 200") && !cut.contains("Report Time:"));
     assert!(cut.lines().count() > 1_000, "some of it arrived");
     assert!(!cut.ends_with("0\r\n\r\n"), "the last chunk never came");
+    plan(&twin, json!({}), json!({"kind": "stalled", "after_rows": 5_000, "seconds": 1})).await;
+    let begun = std::time::Instant::now();
+    let stalled = over_the_wire(&twin, request.clone()).await;
+    assert!(stalled.lines().count() > 1_000 && !stalled.contains("Report Time:"));
+    assert!(begun.elapsed().as_millis() >= 1_000, "it stood still");
     let whole = over_the_wire(&twin, request).await;
     assert!(whole.contains("Report Time:") && whole.ends_with("0\r\n\r\n"));
 }
