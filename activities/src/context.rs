@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use connectors::{Access, AccountRef, AdPlatform, Endpoints, Timeouts};
 use domain::Clock;
@@ -46,7 +47,7 @@ impl Context {
         let mut platforms = BTreeMap::new();
         for environment in settings.environments.values() {
             let endpoints = endpoints(environment)?;
-            let timeouts = Timeouts::default();
+            let timeouts = timeouts(environment);
             let platform = connectors::platform(environment.platform, endpoints, timeouts, Arc::clone(&clock))?;
             platforms.insert(environment.name.clone(), platform);
         }
@@ -91,6 +92,12 @@ impl Context {
 /// What the connector needs to know of an account.
 pub(crate) fn account_ref(account: &Account) -> AccountRef {
     AccountRef { platform_id: account.platform_id.clone(), currency: account.currency, zone: account.time_zone }
+}
+
+/// A change is documented to be slow at times, and a report begins to flow late.
+fn timeouts(environment: &Environment) -> Timeouts {
+    let answer = Duration::from_secs(environment.answer_seconds.into());
+    Timeouts { read_idle: answer, write: answer * 2, download_idle: answer * 2, ..Timeouts::default() }
 }
 
 fn endpoints(environment: &Environment) -> Result<Endpoints, Error> {

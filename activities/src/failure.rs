@@ -16,6 +16,9 @@ pub enum Error {
     /// A platform.
     #[error("the platform failed")]
     Platform(#[from] connectors::Error),
+    /// The platform refuses to say what came of a change. It is asked until it does: the change may stand.
+    #[error("the outcome of a change can't be read")]
+    Unsettled(#[source] connectors::Error),
     /// A secret could not be sealed or opened.
     #[error("a secret could not be used")]
     Vault(#[from] runtime::vault::Error),
@@ -63,7 +66,7 @@ impl Error {
         match self {
             Self::Store(_) | Self::Lake(_) | Self::TooManyConflicts { .. } => ErrorCode::StorageUnavailable,
             Self::Engine { .. } => ErrorCode::WorkflowsUnavailable,
-            Self::Platform(error) => error.code(),
+            Self::Platform(error) | Self::Unsettled(error) => error.code(),
             Self::Vault(_) | Self::Missing { .. } | Self::Inconsistent { .. } | Self::NoEnvironment { .. } => {
                 ErrorCode::Unexpected
             }
@@ -77,7 +80,7 @@ impl Error {
             Self::Missing { .. } | Self::Inconsistent { .. } | Self::NoEnvironment { .. } | Self::Vault(_) => true,
             Self::Platform(error) => error.code().class() != Class::Transient,
             Self::Store(error) => !error.is_transient(),
-            Self::Lake(_) | Self::Engine { .. } | Self::TooManyConflicts { .. } => false,
+            Self::Unsettled(_) | Self::Lake(_) | Self::Engine { .. } | Self::TooManyConflicts { .. } => false,
         }
     }
 }

@@ -25,9 +25,9 @@ use crate::{ports, schedule};
 /// What a person needs to see first.
 const FIRST_SLICE_DAYS: u32 = 7;
 /// How far back the history goes.
-const HISTORY_DAYS: u32 = 90;
+pub(crate) const HISTORY_DAYS: u32 = 90;
 /// History comes in pieces that a report makes quickly.
-const DAYS_PER_PULL: u32 = 30;
+pub(crate) const DAYS_PER_PULL: u32 = 30;
 
 /// Implements [`workflows::contract::onboarding`].
 pub struct OnboardingActivities(pub(crate) Arc<Context>);
@@ -151,7 +151,7 @@ async fn verify(context: &Context, input: &ConnectV1) -> Result<StepV1, Error> {
     };
     if !verified.missing.is_empty() {
         let detail = format!("not granted: {}", verified.missing.join(", "));
-        return tell(context, input.org, input.onboarding, ErrorCode::PermissionMissing, &detail).await;
+        return tell(context, input.org, input.onboarding, ErrorCode::ScopesMissing, &detail).await;
     }
     let mut tx = context.store.begin(input.org).await?;
     step_done(&mut tx, input.onboarding, StepKey::Verify, "reports and campaigns can be read", context).await?;
@@ -182,7 +182,7 @@ async fn discover(context: &Context, input: &ConnectV1) -> Result<StepV1, Error>
     Ok(StepV1::Done { count: u32::try_from(found.len()).unwrap_or(u32::MAX) })
 }
 
-fn discovered(account: PlatformAccount) -> Discovered {
+pub(crate) fn discovered(account: PlatformAccount) -> Discovered {
     let PlatformAccount { platform_id, name, currency, zone, status, parent } = account;
     let (parent_id, parent_name) = parent.map(|parent| (parent.platform_id, parent.name)).unzip();
     let status = match status {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use connectors::{Access, AccountRef, AdPlatform, Live, Setting};
 use domain::error_code::{Class, ErrorCode};
-use domain::ids::{OrgId, ProposalId};
+use domain::ids::{AttemptId, OrgId, ProposalId};
 use domain::write_back::{Event, State};
 use futures::FutureExt as _;
 use store::attempt::Outcome;
@@ -186,8 +186,29 @@ impl<'a> Desk<'a> {
                 let why = (platform.code(), chain(platform));
                 self.transition(Event::Refuse, None, Some(why)).await
             }
-            _ => Err(error),
+            _ => Err(self.waits(error).await?),
         }
+    }
+
+    /// Tells on the proposal why it does not go on for now.
+    async fn waits(&self, error: Error) -> Result<Error, Error> {
+        if let Error::Platform(platform) | Error::Unsettled(platform) = &error {
+            let mut tx = self.context.store.begin(self.org).await?;
+            store::proposal::note_problem(&mut tx, self.proposal.id, platform.code(), &chain(platform)).await?;
+            tx.commit().await?;
+        }
+        Ok(error)
+    }
+
+    /// Closes a proposal whose line is gone since the change was sent: what came of it can't be read any more.
+    async fn line_gone(&self, attempt: AttemptId, error: &connectors::Error) -> Result<SeenV1, Error> {
+        let now = self.context.clock.now();
+        let mut tx = self.context.store.begin(self.org).await?;
+        store::attempt::settle(&mut tx, attempt, Outcome::Other, now).await?;
+        let why = (error.code(), chain(error));
+        self.transition_in(&mut tx, Event::ReadOther, None, Some(why), now).await?;
+        tx.commit().await?;
+        Ok(SeenV1::Other)
     }
 }
 
@@ -248,7 +269,8 @@ async fn send(context: &Context, input: &AttemptV1) -> Result<SentV1, Error> {
         Ok(_) => Ok(SentV1::Done),
         Err(error @ connectors::Error::UnknownOutcome { .. }) => {
             tracing::warn!(proposal.id = %input.proposal, "an answer was lost: {}", chain(&error));
-            desk.transition(Event::LoseAnswer, None, None).await?;
+            let why = (ErrorCode::OutcomeUnknown, chain(&error));
+            desk.transition(Event::LoseAnswer, None, Some(why)).await?;
             Ok(unknown)
         }
         Err(error) if error.code().class() == Class::Transient => {
@@ -256,7 +278,7 @@ async fn send(context: &Context, input: &AttemptV1) -> Result<SentV1, Error> {
             let mut tx = context.store.begin(input.org).await?;
             store::attempt::unmark_sent(&mut tx, input.attempt).await?;
             tx.commit().await?;
-            Err(error.into())
+            Err(desk.waits(error.into()).await?)
         }
         Err(error) => {
             let now = context.clock.now();
@@ -276,7 +298,17 @@ async fn look(context: &Context, input: &AttemptV1) -> Result<SeenV1, Error> {
         State::Drifted => return Ok(SeenV1::Other),
         _ => {}
     }
-    let live = desk.read().await?;
+    let live = match desk.read().await {
+        Ok(live) => live,
+        Err(Error::Platform(error)) if error.code() == ErrorCode::LineGone => {
+            return desk.line_gone(input.attempt, &error).await;
+        }
+        // The change may stand: nobody gives up before it is known, not even while the authorisation is lost.
+        Err(Error::Platform(error)) if error.code().class() != Class::Transient => {
+            return Err(desk.waits(Error::Unsettled(error)).await?);
+        }
+        Err(error) => return Err(desk.waits(error).await?),
+    };
     let seen = desk.seen(&live);
     let now = context.clock.now();
     let mut tx = context.store.begin(input.org).await?;

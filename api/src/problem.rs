@@ -261,7 +261,7 @@ const fn status(code: ErrorCode) -> StatusCode {
     match code {
         E::WrongCredentials | E::SignedOut => StatusCode::UNAUTHORIZED,
         E::IdempotencyKeyMissing => StatusCode::BAD_REQUEST,
-        E::PermissionMissing | E::ConsentDenied | E::OwnProposal => StatusCode::FORBIDDEN,
+        E::PermissionMissing | E::ScopesMissing | E::ConsentDenied | E::OwnProposal => StatusCode::FORBIDDEN,
         E::NotFound => StatusCode::NOT_FOUND,
         E::EmailTaken
         | E::Conflict
@@ -274,6 +274,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         | E::ProposalExpired
         | E::Drifted
         | E::NotApplied
+        | E::LineGone
         | E::Frozen => StatusCode::CONFLICT,
         E::InvalidRequest | E::IdempotencyKeyReused | E::PlatformRejected => StatusCode::UNPROCESSABLE_ENTITY,
         E::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,

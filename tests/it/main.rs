@@ -3,6 +3,7 @@
 //! Run through `bin/test`, which builds the programs and names them in the environment.
 
 mod budget;
+mod faults;
 mod histories;
 mod journey;
 mod kills;

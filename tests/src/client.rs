@@ -26,6 +26,8 @@ pub struct Problem {
     pub code: String,
     /// What happened.
     pub title: String,
+    /// The whole answer.
+    pub body: Value,
 }
 
 impl Person {
@@ -93,6 +95,20 @@ impl Person {
     /// # Errors
     /// When a page is not what it should be.
     pub async fn consent(&self, redirect_url: &str, user: &str, decision: &str) -> Result<String> {
+        self.consent_in_part(redirect_url, user, decision, |_| true).await
+    }
+
+    /// As [`Self::consent`], for a person who leaves ticked only those scopes that `ticked` says.
+    ///
+    /// # Errors
+    /// When a page is not what it should be.
+    pub async fn consent_in_part(
+        &self,
+        redirect_url: &str,
+        user: &str,
+        decision: &str,
+        ticked: impl Fn(&str) -> bool,
+    ) -> Result<String> {
         let page = self.http.get(redirect_url).send().await?.error_for_status()?;
         let page_url = page.url().clone();
         let html = page.text().await?;
@@ -100,6 +116,9 @@ impl Person {
         let mut fields = hidden_fields(&html);
         // What the page asks of the person; whatever else it carries is sent back as it is.
         fields.retain(|(name, _)| name != "account" && name != "decision");
+        for (_, scopes) in fields.iter_mut().filter(|(name, _)| name == "scope") {
+            *scopes = scopes.split(' ').filter(|scope| ticked(scope)).collect::<Vec<_>>().join(" ");
+        }
         fields.push(("account".into(), user.into()));
         fields.push(("decision".into(), decision.into()));
         let answer = self.http.post(page_url.join(&action)?).form(&fields).send().await?;
@@ -148,7 +167,7 @@ async fn read(response: Response) -> Result<Value> {
         return Ok(value);
     }
     let text_of = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-    Err(Problem { status: status.as_u16(), code: text_of("code"), title: text_of("title") }.into())
+    Err(Problem { status: status.as_u16(), code: text_of("code"), title: text_of("title"), body: value.clone() }.into())
 }
 
 fn location(response: &Response) -> Option<String> {

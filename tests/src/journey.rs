@@ -50,11 +50,18 @@ impl Agency {
     /// # Errors
     /// When a step is refused.
     pub async fn connect(&self, user: &str, decision: &str) -> Result<String> {
+        self.person.consent(&self.consent_page().await?, user, decision).await
+    }
+
+    /// Starts onboarding, or goes on with it; the address of the platform's consent page.
+    ///
+    /// # Errors
+    /// When a step is refused.
+    pub async fn consent_page(&self) -> Result<String> {
         self.person.send(Method::POST, "/api/v1/onboarding", json!({})).await?;
         let consent =
             self.person.send(Method::POST, "/api/v1/onboarding/consent", json!({"platform": "dv360"})).await?;
-        let redirect = consent["redirect_url"].as_str().context("redirect_url")?;
-        self.person.consent(redirect, user, decision).await
+        Ok(consent["redirect_url"].as_str().context("redirect_url")?.to_owned())
     }
 
     /// The onboarding as the wizard shows it.
@@ -103,7 +110,15 @@ impl Agency {
     /// # Errors
     /// When a step fails.
     pub async fn onboard(&self) -> Result<Value> {
-        let landed = self.connect(PLANNER, "allow").await?;
+        self.onboard_as(PLANNER).await
+    }
+
+    /// As [`Self::onboard`], with the platform's user of this e-mail address.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub async fn onboard_as(&self, user: &str) -> Result<Value> {
+        let landed = self.connect(user, "allow").await?;
         ensure!(!landed.contains("problem"), "the consent led to {landed}");
         self.choose_all().await?;
         self.onboarding_is(&["ready", "done"]).await

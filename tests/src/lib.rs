@@ -2,6 +2,7 @@
 
 pub mod chaos;
 pub mod client;
+pub mod faults;
 pub mod histories;
 pub mod journey;
 pub mod process;

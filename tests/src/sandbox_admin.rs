@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
 
@@ -66,6 +66,24 @@ impl SandboxAdmin {
     /// When the sandbox refuses it.
     pub async fn fault(&self, fault: Value) -> Result<()> {
         self.post("/faults", fault).await.map(drop)
+    }
+
+    /// Ends all planted faults.
+    ///
+    /// # Errors
+    /// When the sandbox does not answer.
+    pub async fn clear_faults(&self) -> Result<()> {
+        self.http.delete(format!("{}/faults", self.base)).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// The time of the simulated world.
+    ///
+    /// # Errors
+    /// When the sandbox does not answer.
+    pub async fn now(&self) -> Result<DateTime<Utc>> {
+        let clock = self.get("/clock").await?;
+        Ok(clock["now"].as_str().context("the clock's now")?.parse()?)
     }
 
     /// What was delivered, as a report made at `as_of` must show it: read from the ledger, not through report code.

@@ -108,7 +108,7 @@ impl Batch {
             if fetched.is_empty() {
                 continue;
             }
-            let desk = Desk::open(context, input.org, connection).await?;
+            let desk = Desk::open(context, input.org, connection, input.cycle).await?;
             let mut tx = context.store.begin(input.org).await?;
             let accounts = store::account::list(&mut tx, Some(connection.id)).await?;
             // Oldest first: a newer pull of the same day then finds the older one's marks and replaces them.

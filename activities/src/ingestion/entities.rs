@@ -1,54 +1,84 @@
 //! Campaigns, orders and lines, read again when what we know of them is older than a tick.
 
-use std::sync::Arc;
+use std::ops::ControlFlow;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use connectors::{Access, AdPlatform};
-use domain::ids::OrgId;
+use domain::ErrorCode;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use store::account::Account;
 
-use crate::context::{Context, account_ref};
+use super::harvest::Desk;
+use crate::context::account_ref;
 use crate::failure::{Error, chain};
 
 /// Younger than this, entities are not read again.
 const FRESH: TimeDelta = TimeDelta::minutes(10);
+/// Accounts whose entities are read at the same time: one that is slow does not keep the others waiting.
+const SIDE_BY_SIDE: usize = 4;
 
-/// Reads the entities of those accounts whose entities are not fresh.
-///
-/// An account that is gone is marked and left out; any other failure of the platform leaves what is known as it is, and
-/// the next cycle tries again.
-pub(super) async fn refresh(
-    context: &Context,
-    org: OrgId,
-    platform: &Arc<dyn AdPlatform>,
-    access: &Access,
-    accounts: &[Account],
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let stale = accounts.iter().filter(|account| account.entities_read_at.is_none_or(|read| now - read >= FRESH));
-    for account in stale {
-        match platform.list_entities(access, &account_ref(account)).await {
-            Ok(entities) => {
-                let mut tx = context.store.begin(org).await?;
-                store::entity::upsert_many(&mut tx, account.id, &entities, now).await?;
-                store::entity::archive_unlisted(&mut tx, account.id, now).await?;
-                tx.commit().await?;
+/// What came of reading entities.
+#[derive(Debug, Default)]
+pub(super) struct Refreshed {
+    /// Whether any account was read.
+    pub(super) read: bool,
+    /// Whether an account was refused as if it were gone.
+    pub(super) doubtful: bool,
+    /// What stops the connection as a whole.
+    pub(super) stopped: Option<connectors::Error>,
+}
+
+/// Reads the entities of those accounts whose entities are not fresh. A failure leaves what is known as it is, and the
+/// next cycle tries again.
+pub(super) async fn refresh(desk: &Desk<'_>, now: DateTime<Utc>) -> Result<Refreshed, Error> {
+    let stale = desk.accounts.iter().filter(|account| account.entities_read_at.is_none_or(|read| now - read >= FRESH));
+    let work: Vec<_> = stale.map(|account| read(desk, account, now).boxed()).collect();
+    let mut outcomes = stream::iter(work).buffer_unordered(SIDE_BY_SIDE);
+    let mut refreshed = Refreshed::default();
+    while let Some(outcome) = outcomes.next().await {
+        match outcome? {
+            ControlFlow::Continue(outcome) => {
+                refreshed.read |= outcome == Outcome::Read;
+                refreshed.doubtful |= outcome == Outcome::Refused;
             }
-            Err(error) if error.account().is_some() && error.code() == domain::ErrorCode::AccountGone => {
-                let mut tx = context.store.begin(org).await?;
-                store::account::mark_gone(&mut tx, account.id, error.code(), now).await?;
-                tx.commit().await?;
-                tracing::warn!(account.id = %account.id, "account {} is gone", account.id);
-            }
-            Err(error @ connectors::Error::Storage { .. }) => return Err(error.into()),
-            Err(error) => {
-                tracing::warn!(account.id = %account.id, "entities were not read: {}", chain(&error));
-                // A connection-wide refusal would meet every further account too.
-                if error.account().is_none() {
-                    return Err(error.into());
-                }
+            // A connection-wide refusal would meet every further account too.
+            ControlFlow::Break(error) => {
+                refreshed.stopped = Some(error);
+                break;
             }
         }
     }
-    Ok(())
+    Ok(refreshed)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Read,
+    Refused,
+    Failed,
+}
+
+async fn read(
+    desk: &Desk<'_>,
+    account: &Account,
+    now: DateTime<Utc>,
+) -> Result<ControlFlow<connectors::Error, Outcome>, Error> {
+    match desk.platform.list_entities(&desk.access, &account_ref(account)).await {
+        Ok(entities) => {
+            let mut tx = desk.context.store.begin(desk.org).await?;
+            store::entity::upsert_many(&mut tx, account.id, &entities, now).await?;
+            store::entity::archive_unlisted(&mut tx, account.id, now).await?;
+            tx.commit().await?;
+            Ok(ControlFlow::Continue(Outcome::Read))
+        }
+        Err(error) if error.account().is_some() && error.code() == ErrorCode::AccountGone => {
+            Ok(ControlFlow::Continue(Outcome::Refused))
+        }
+        Err(error @ connectors::Error::Storage { .. }) => Err(error.into()),
+        Err(error) if error.account().is_none() => Ok(ControlFlow::Break(error)),
+        Err(error) => {
+            tracing::warn!(account.id = %account.id, "entities were not read: {}", chain(&error));
+            desk.trouble(&error, Some(account)).await?;
+            Ok(ControlFlow::Continue(Outcome::Failed))
+        }
+    }
 }

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::{Access, AdPlatform, ReportState, Ticket};
 use domain::error_code::{Class, ErrorCode};
-use domain::ids::OrgId;
+use domain::ids::{CycleId, OrgId};
 use domain::report::Definition;
 use domain::{pull as law, pull::State};
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -20,6 +21,7 @@ use workflows::contract::ingestion::{HarvestV1, HarvestedV1};
 
 use super::IntoStore as _;
 use super::entities;
+use super::standing::{self, Standing};
 use crate::context::Context;
 use crate::failure::{Error, chain};
 
@@ -35,8 +37,9 @@ pub(super) async fn run(context: &Context, input: &HarvestV1) -> Result<Harveste
     let connections = store::connection::list(&mut tx).await?;
     tx.commit().await?;
     let mut work = Vec::new();
-    for connection in connections.iter().filter(|connection| connection.status == Status::Healthy) {
-        work.push(within_limit(context, input.org, connection).boxed());
+    let tried = |connection: &&Connection| matches!(connection.status, Status::Healthy | Status::NeedsPermission);
+    for connection in connections.iter().filter(tried) {
+        work.push(within_limit(context, input.org, connection, cycle.id).boxed());
     }
     let outcomes: Vec<Result<(), Error>> = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect().await;
     outcomes.into_iter().collect::<Result<(), Error>>()?;
@@ -57,8 +60,8 @@ pub(super) async fn run(context: &Context, input: &HarvestV1) -> Result<Harveste
     Ok(harvested)
 }
 
-async fn within_limit(context: &Context, org: OrgId, connection: &Connection) -> Result<(), Error> {
-    let harvest = tokio::time::timeout(CONNECTION_LIMIT, harvest_connection(context, org, connection));
+async fn within_limit(context: &Context, org: OrgId, connection: &Connection, cycle: CycleId) -> Result<(), Error> {
+    let harvest = tokio::time::timeout(CONNECTION_LIMIT, harvest_connection(context, org, connection, cycle));
     if let Ok(outcome) = harvest.await {
         return outcome;
     }
@@ -70,15 +73,24 @@ async fn within_limit(context: &Context, org: OrgId, connection: &Connection) ->
 pub(super) struct Desk<'a> {
     pub(super) context: &'a Context,
     pub(super) org: OrgId,
+    /// The cycle that the work belongs to.
+    pub(super) cycle: CycleId,
     pub(super) connection: &'a Connection,
     pub(super) platform: &'a Arc<dyn AdPlatform>,
     pub(super) access: Arc<Access>,
     pub(super) accounts: Vec<Account>,
     pub(super) definitions: BTreeMap<domain::ids::ReportId, Definition>,
+    /// Whether the work met trouble of the platform.
+    pub(super) troubled: AtomicBool,
 }
 
 impl<'a> Desk<'a> {
-    pub(super) async fn open(context: &'a Context, org: OrgId, connection: &'a Connection) -> Result<Self, Error> {
+    pub(super) async fn open(
+        context: &'a Context,
+        org: OrgId,
+        connection: &'a Connection,
+        cycle: CycleId,
+    ) -> Result<Self, Error> {
         let mut tx = context.store.begin(org).await?;
         let accounts = store::account::list_readable(&mut tx, connection.id).await?;
         let definitions = store::report::list(&mut tx, connection.platform).await?;
@@ -86,19 +98,28 @@ impl<'a> Desk<'a> {
         let definitions = definitions.into_iter().map(|definition| (definition.id, definition)).collect();
         let platform = context.platform(connection)?;
         let access = context.access(org, connection).await;
-        Ok(Self { context, org, connection, platform, access, accounts, definitions })
+        let troubled = AtomicBool::new(false);
+        Ok(Self { context, org, cycle, connection, platform, access, accounts, definitions, troubled })
     }
 
-    fn now(&self) -> DateTime<Utc> {
+    pub(super) fn now(&self) -> DateTime<Utc> {
         self.context.clock.now()
     }
 
-    /// Puts a failure where it belongs: on the pull, on an account, or on the connection. Only a failure of our own
-    /// storage stops the step.
-    pub(super) async fn not_fetched(&self, pull: &Pull, error: &connectors::Error) -> Result<(), Error> {
+    /// Puts a failure where it belongs: on the pull, on an account, or on the connection, and says what is left of the
+    /// connection. Only a failure of our own storage stops the step.
+    pub(super) async fn not_fetched(&self, pull: &Pull, error: &connectors::Error) -> Result<Standing, Error> {
         let (code, now) = (error.code(), self.now());
         let detail = chain(error);
         tracing::warn!(pull.id = %pull.id, error.code = %code, "pull {} did not go on: {detail}", pull.id);
+        let mut standing = Standing::Same;
+        // A report about several advertisers is refused as a whole when one of them is gone.
+        if code == ErrorCode::PermissionMissing && error.account().is_none() {
+            standing = standing::look(self).await?;
+        }
+        if standing == Standing::Same {
+            self.trouble(error, None).await?;
+        }
         let mut tx = self.context.store.begin(self.org).await?;
         let wait = error.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok());
         let wait = wait.unwrap_or_else(|| TimeDelta::seconds(i64::from(law::retry_wait_seconds(pull.attempts))));
@@ -107,10 +128,12 @@ impl<'a> Desk<'a> {
                 if let Some(account) = self.accounts.iter().find(|account| account.platform_id == platform_id) {
                     store::account::mark_gone(&mut tx, account.id, code, now).await?;
                 }
-                store::pull::fail(&mut tx, pull.id, code, Some(&detail), None, now).await?;
+                store::pull::fail(&mut tx, pull.id, code, Some(&detail), Some(self.cycle), now).await?;
+            }
+            (Class::Configuration, None) if standing == Standing::Changed => {
+                store::pull::postpone(&mut tx, pull.id, now, None).await?;
             }
             (Class::Configuration, None) => {
-                store::connection::mark_problem(&mut tx, self.connection.id, code, Some(&detail), now).await?;
                 store::pull::postpone(&mut tx, pull.id, now + wait, Some(code)).await?;
             }
             (Class::Transient, _) if code == ErrorCode::RateLimited => {
@@ -123,35 +146,75 @@ impl<'a> Desk<'a> {
                 }
             }
             (Class::Transient | Class::Rejected, _) => {
-                store::pull::fail(&mut tx, pull.id, code, Some(&detail), None, now).await?;
+                store::pull::fail(&mut tx, pull.id, code, Some(&detail), Some(self.cycle), now).await?;
             }
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(standing)
     }
 }
 
-async fn harvest_connection(context: &Context, org: OrgId, connection: &Connection) -> Result<(), Error> {
-    let desk = Desk::open(context, org, connection).await?;
-    let now = desk.now();
-    if let Err(error) = entities::refresh(context, org, desk.platform, &desk.access, &desk.accounts, now).await {
-        return desk.connection_failed(error).await;
+async fn harvest_connection(
+    context: &Context,
+    org: OrgId,
+    connection: &Connection,
+    cycle: CycleId,
+) -> Result<(), Error> {
+    let desk = Desk::open(context, org, connection, cycle).await?;
+    if standing::is_in_doubt(&desk).await? && standing::look(&desk).await? == Standing::Unusable {
+        return Ok(());
     }
+    // What was lost or mended may have changed both.
     let mut tx = context.store.begin(org).await?;
-    let open = store::pull::list_open(&mut tx, Some(connection.id)).await?;
+    let connection = store::connection::fetch(&mut tx, connection.id).await?;
     tx.commit().await?;
-    for pull in open.iter().filter(|pull| is_due_for_poll(pull, now)) {
-        if let Some(error) = desk.advance(pull).await? {
-            desk.not_fetched(pull, &error).await?;
+    let desk = Desk::open(context, org, &connection, cycle).await?;
+    let now = desk.now();
+    // Reports don't wait for campaigns that are slow to come, nor the other way round.
+    let (refreshed, looked) = futures::join!(entities::refresh(&desk, now), desk.look_at_reports(now));
+    let (refreshed, looked) = (refreshed?, looked?);
+    if let Some(error) = &refreshed.stopped {
+        desk.trouble(error, None).await?;
+    } else if refreshed.doubtful {
+        standing::look(&desk).await?;
+    }
+    desk.no_trouble(refreshed.read || looked).await
+}
+
+impl Desk<'_> {
+    /// Asks about every report that is due to be asked about, and says whether the platform answered about any.
+    async fn look_at_reports(&self, now: DateTime<Utc>) -> Result<bool, Error> {
+        let mut tx = self.context.store.begin(self.org).await?;
+        let open = store::pull::list_open(&mut tx, Some(self.connection.id)).await?;
+        tx.commit().await?;
+        let mut answered = false;
+        for pull in open.iter().filter(|pull| is_due_for_poll(pull, now)) {
+            if self.readable(pull).len() < pull.accounts.len() {
+                // It is also about an advertiser that is gone: it is asked for anew, without it.
+                let mut tx = self.context.store.begin(self.org).await?;
+                store::pull::start_over(&mut tx, pull.id, now, ErrorCode::AccountGone).await?;
+                tx.commit().await?;
+                continue;
+            }
+            let Some(error) = self.advance(pull).await? else {
+                answered = true;
+                continue;
+            };
+            self.not_fetched(pull, &error).await?;
             // Without authorisation the other pulls would fail in the same way.
             if error.code().class() == Class::Configuration && error.account().is_none() {
                 break;
             }
         }
+        Ok(answered)
     }
-    Ok(())
-}
 
-impl Desk<'_> {
+    /// The accounts of a pull that can be read now.
+    pub(super) fn readable(&self, pull: &Pull) -> Vec<String> {
+        let readable = |id: &&String| self.accounts.iter().any(|account| account.platform_id == **id);
+        pull.accounts.iter().filter(readable).cloned().collect()
+    }
+
     /// Asks about a report and stages it when it is made. `Some` is the platform's or the report's failure.
     async fn advance(&self, pull: &Pull) -> Result<Option<connectors::Error>, Error> {
         let ticket = ticket(pull)?;
@@ -204,22 +267,6 @@ impl Desk<'_> {
 
     pub(super) fn definition(&self, pull: &Pull) -> Result<&Definition, Error> {
         self.definitions.get(&pull.report).ok_or(Error::Missing { what: "report definition" })
-    }
-
-    /// A failure that concerns the connection as a whole.
-    async fn connection_failed(&self, error: Error) -> Result<(), Error> {
-        let Error::Platform(platform) = &error else { return Err(error) };
-        if matches!(platform, connectors::Error::Storage { .. }) {
-            return Err(error);
-        }
-        if platform.code().class() == Class::Configuration {
-            let mut tx = self.context.store.begin(self.org).await?;
-            let detail = chain(platform);
-            store::connection::mark_problem(&mut tx, self.connection.id, platform.code(), Some(&detail), self.now())
-                .await?;
-            tx.commit().await?;
-        }
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ mod entities;
 mod hand_over;
 mod harvest;
 mod request;
+mod standing;
 
 use std::sync::Arc;
 

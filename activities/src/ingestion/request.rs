@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::{ReportSpec, Ticket};
-use domain::error_code::Class;
+use domain::error_code::{Class, ErrorCode};
 use domain::pull::{self as law, Kind, State};
 use futures::{FutureExt as _, StreamExt as _, stream};
 use store::connection::{Connection, Status};
@@ -10,6 +10,7 @@ use store::pull::{Plan, Pull};
 use workflows::contract::ingestion::{CycleStepV1, RequestedV1};
 
 use super::harvest::Desk;
+use super::standing::Standing;
 use crate::context::Context;
 use crate::failure::Error;
 
@@ -37,12 +38,27 @@ async fn request_connection(
     connection: &Connection,
     again: bool,
 ) -> Result<u32, Error> {
-    let desk = Desk::open(context, input.org, connection).await?;
+    let mut requested = 0;
+    // An advertiser that turns out to be gone does not cost the others their turn: they are asked about without it.
+    for again in [again, true] {
+        let desk = Desk::open(context, input.org, connection, input.cycle).await?;
+        let (count, standing) = request_due(&desk, input, again).await?;
+        requested += count;
+        if standing != Standing::Changed {
+            break;
+        }
+    }
+    Ok(requested)
+}
+
+/// Asks for what is due, until something stops the connection; how many reports were asked for, and what is left of it.
+async fn request_due(desk: &Desk<'_>, input: &CycleStepV1, again: bool) -> Result<(u32, Standing), Error> {
+    let (context, connection) = (desk.context, desk.connection);
     if desk.accounts.is_empty() {
-        return Ok(0);
+        return Ok((0, Standing::Same));
     }
     let now = context.clock.now();
-    plan_due(&desk, now).await?;
+    plan_due(desk, now).await?;
     let mut tx = context.store.begin(input.org).await?;
     let mut open = store::pull::list_open(&mut tx, Some(connection.id)).await?;
     tx.commit().await?;
@@ -51,10 +67,13 @@ async fn request_connection(
     let mut requested = 0;
     for pull in open.iter().filter(|pull| is_due(pull, now)).take(MOST_AT_ONCE.saturating_sub(under_way)) {
         let retried = again || pull.attempts > 0 || pull.planned_at < input.as_of;
-        match request(&desk, input, pull, retried).await? {
+        match request(desk, input, pull, retried).await? {
             None => requested += 1,
             Some(error) => {
-                desk.not_fetched(pull, &error).await?;
+                let standing = desk.not_fetched(pull, &error).await?;
+                if standing != Standing::Same {
+                    return Ok((requested, standing));
+                }
                 // What stops one request of a connection stops the next one too, unless it is an account's own trouble.
                 if error.account().is_none() && error.code().class() != Class::Rejected {
                     break;
@@ -62,7 +81,7 @@ async fn request_connection(
             }
         }
     }
-    Ok(requested)
+    Ok((requested, Standing::Same))
 }
 
 /// Plans the tick or lookback of each report that is due.
@@ -89,14 +108,22 @@ async fn request(
     retried: bool,
 ) -> Result<Option<connectors::Error>, Error> {
     let definition = desk.definition(pull)?;
+    let accounts = desk.readable(pull);
+    if accounts.is_empty() {
+        let (code, detail) = (ErrorCode::AccountGone, "none of its advertisers can be read".to_owned());
+        return Ok(Some(connectors::Error::Configuration { code, detail, account: pull.accounts.first().cloned() }));
+    }
     let mut tx = desk.context.store.begin(desk.org).await?;
     let known = store::pull::newest_ticket(&mut tx, pull.connection, pull.report).await?;
+    if accounts.len() < pull.accounts.len() {
+        store::pull::narrow(&mut tx, pull.id, &accounts).await?;
+    }
     tx.commit().await?;
     let known: Option<Ticket> = known.and_then(|ticket| serde_json::from_value(ticket).ok());
     let spec = ReportSpec {
         definition,
         connection: pull.connection,
-        accounts: &pull.accounts,
+        accounts: &accounts,
         days: pull.days,
         planned_at: pull.planned_at,
         retried,

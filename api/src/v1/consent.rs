@@ -209,6 +209,9 @@ async fn take(app: &App, session: Option<Session>, answer: ConsentAnswer) -> Res
         return Err(EXPIRED);
     }
     let waiting = onboarding::latest(&mut tx).await?.filter(|waiting| waits_for(waiting, row.connection));
+    if let (None, Some(waiting)) = (&sealed, &waiting) {
+        onboarding::set_problem(&mut tx, waiting.id, Some(ErrorCode::ConsentDenied), None).await?;
+    }
     tx.commit().await?;
     if sealed.is_none() {
         return Err(Error::refused(ErrorCode::ConsentDenied));

@@ -161,6 +161,8 @@ pub struct OnboardingAccount {
     pub status: AccountStatus,
     /// Whether its numbers are read.
     pub selected: bool,
+    /// What is wrong with it.
+    pub problem: Option<Problem>,
 }
 
 /// Whether an advertiser can be read.
@@ -362,7 +364,7 @@ impl From<account::Account> for OnboardingAccount {
             time_zone,
             status,
             selected,
-            problem: _,
+            problem,
             entities_read_at: _,
         } = row;
         let status = match status {
@@ -379,6 +381,7 @@ impl From<account::Account> for OnboardingAccount {
             time_zone: time_zone.to_string(),
             status,
             selected,
+            problem: problem.map(|problem| Problem::of(problem.code).detailed(problem.detail)),
         }
     }
 }

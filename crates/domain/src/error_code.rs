@@ -130,6 +130,11 @@ error_codes! {
         "Access was not granted on the platform's page.",
         "No connection was made and nothing was read.",
         "Connect again and choose Allow, or ask a colleague who has the rights.";
+    /// The person left something out on the consent page.
+    ScopesMissing = "connection.scopes_missing", Configuration,
+        "Not everything that we need was allowed on the platform's page.",
+        "Nothing was read and nothing was changed.",
+        "Connect again and leave every box on the platform's page ticked.";
     /// The consent came back too late or twice.
     ConsentExpired = "connection.consent_expired", Configuration,
         "This authorisation took too long or was used before.",
@@ -250,6 +255,11 @@ error_codes! {
         "The change could not be made after several attempts.",
         "The platform was read last and still has the value from before.",
         "Try again later, or change it in the platform.";
+    /// The line is not in the platform any more.
+    LineGone = "write_back.line_gone", Rejected,
+        "The line is not in the platform any more, so its setting can't be changed or read.",
+        "No other line was touched, and the line's numbers so far are kept.",
+        "Nothing to do if it was removed on purpose. If not, restore it in the platform: the rule then proposes again.";
     /// Changes are switched off for the organisation.
     Frozen = "write_back.frozen", Configuration,
         "Changes are frozen for your organisation.",

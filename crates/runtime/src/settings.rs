@@ -60,6 +60,8 @@ pub struct Environment {
     pub client_id: String,
     /// Our client's secret.
     pub client_secret: SecretString,
+    /// Seconds of silence after which an answer to a read counts as lost; changes and downloads are given twice as long.
+    pub answer_seconds: u32,
 }
 
 /// What `api` and `worker` need to know.
@@ -91,6 +93,7 @@ const GOOGLE_REVOKE: &str = "https://oauth2.googleapis.com/revoke";
 const DISPLAY_VIDEO: &str = "https://displayvideo.googleapis.com";
 const BID_MANAGER: &str = "https://doubleclickbidmanager.googleapis.com";
 const QUARTER_HOUR: u32 = 900;
+const HALF_MINUTE: u32 = 30;
 
 impl Settings {
     /// Reads the configuration from the environment.
@@ -142,6 +145,7 @@ fn dv360(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Environment>, Er
         reports_url: text("CLP_DV360_BID_MANAGER_URL", BID_MANAGER),
         client_id,
         client_secret: secret(get, "CLP_DV360_CLIENT_SECRET", "the secret of the Google OAuth client")?,
+        answer_seconds: number(get, "CLP_DV360_ANSWER_SECONDS", HALF_MINUTE)?,
     }))
 }
 

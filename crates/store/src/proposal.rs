@@ -219,6 +219,23 @@ pub async fn transition(tx: &mut Tx, id: ProposalId, event: Event, detail: &Deta
     advance(tx, &locked, event, detail).await
 }
 
+/// Says why an open proposal does not go on for now; the next event that moves it takes that back.
+///
+/// # Errors
+/// As any statement.
+pub async fn note_problem(tx: &mut Tx, id: ProposalId, code: ErrorCode, detail: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE proposals SET error_code = $2, error_detail = $3
+         WHERE id = $1 AND state IN ('approved', 'applying', 'unknown')",
+        id.uuid(),
+        code.code(),
+        detail,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// A proposal whose row is locked until the end of the transaction.
 #[derive(Debug)]
 pub(crate) struct Locked {

@@ -195,6 +195,18 @@ pub async fn newest_ticket(tx: &mut Tx, connection: ConnectionId, report: Report
     Ok(row.map(|row| row.ticket))
 }
 
+/// Leaves accounts out of a planned pull: they can't be read any more.
+///
+/// # Errors
+/// As any statement.
+pub async fn narrow(tx: &mut Tx, id: PullId, accounts: &[String]) -> Result<bool> {
+    let done =
+        sqlx::query!("UPDATE pulls SET accounts = $2 WHERE id = $1 AND state = 'planned'", id.uuid(), accounts)
+            .execute(tx.conn())
+            .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// Planned → requested: the platform was asked and named the report.
 ///
 /// # Errors

@@ -984,6 +984,7 @@ export interface components {
       parent_name?: string | null;
       /** @description The platform's own id. */
       platform_id: string;
+      problem?: components["schemas"]["Problem"] | null;
       /** @description Whether its numbers are read. */
       selected: boolean;
       /** @description Whether it can be read. */

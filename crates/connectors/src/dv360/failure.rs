@@ -97,6 +97,12 @@ pub(super) fn refusal(answer: &Answer, request: &Request, now: DateTime<Utc>) ->
         StatusCode::UNAUTHORIZED => dead_token("a renewed access token was refused"),
         StatusCode::FORBIDDEN => forbidden(&fault, request),
         StatusCode::NOT_FOUND if request.subject == Subject::Account => account_gone(&fault, request),
+        StatusCode::NOT_FOUND if request.subject == Subject::Item => Error::Rejected {
+            code: ErrorCode::LineGone,
+            message: fault.message,
+            violations: Vec::new(),
+            account: request.account(),
+        },
         StatusCode::CONFLICT if fault.status != "ALREADY_EXISTS" => {
             transient(ErrorCode::PlatformUnavailable, fault.message, request)
         }

@@ -78,7 +78,7 @@ async fn a_refusal_is_no_unknown_outcome() {
     let refusals = [
         (fault(400, "INVALID_ARGUMENT", "no"), ErrorCode::PlatformRejected),
         (fault(403, "PERMISSION_DENIED", "read only"), ErrorCode::PermissionMissing),
-        (fault(404, "NOT_FOUND", "no such line"), ErrorCode::PlatformRejected),
+        (fault(404, "NOT_FOUND", "no such line"), ErrorCode::LineGone),
         (fault(409, "ABORTED", "concurrent"), ErrorCode::PlatformUnavailable),
         (fault(409, "ALREADY_EXISTS", "twice"), ErrorCode::PlatformRejected),
         (fault(429, "RESOURCE_EXHAUSTED", "slow down"), ErrorCode::RateLimited),
@@ -89,6 +89,15 @@ async fn a_refusal_is_no_unknown_outcome() {
         let error = apply(&world).await.unwrap_err();
         assert_eq!((error.code(), error.account()), (code, Some("123")), "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_line_that_is_gone_is_told_from_a_refusal() {
+    let world = world().await;
+    world.fake.on(&format!("GET {LINE}"), fault(404, "NOT_FOUND", "no such line"));
+    let account = account();
+    let error = world.platform.read_live(&world.access, &daily_budget(&account)).await.unwrap_err();
+    assert_eq!((error.code(), error.account()), (ErrorCode::LineGone, Some("123")));
 }
 
 #[tokio::test]

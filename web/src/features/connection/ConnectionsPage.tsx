@@ -137,6 +137,15 @@ function ConnectionCard({ connection }: { connection: Connection }) {
           </div>
         </dl>
         <Accounts connection={connection} />
+        {connection.accounts.map((account) =>
+          account.problem ? (
+            <ProblemAlert
+              key={account.id}
+              problem={{ ...account.problem, title: `${account.name}: ${account.problem.title}` }}
+              quiet
+            />
+          ) : null,
+        )}
         <Text size="xs" c="dimmed">
           {text("connection.reconnect.help")}
         </Text>
