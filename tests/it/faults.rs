@@ -191,11 +191,7 @@ fn lost_answers() -> Vec<(&'static str, Value, ErrorCode)> {
     let hang = json!({"kind": "hang", "seconds": FOR_EVER_SECONDS, "then": "close"});
     let stall = json!({"kind": "stalled", "after_rows": 5, "seconds": FOR_EVER_SECONDS});
     vec![
-        (
-            "a download breaks off",
-            download(json!({"kind": "truncated", "after_rows": 5})),
-            ErrorCode::ReportTruncated,
-        ),
+        ("a download breaks off", download(json!({"kind": "truncated", "after_rows": 5})), ErrorCode::ReportTruncated),
         ("a download stands still", download(stall), ErrorCode::PlatformTimeout),
         ("Bid Manager hangs", poll(hang), ErrorCode::PlatformTimeout),
         ("Bid Manager answers 500", run(json!({"kind": "status", "status": 500})), ErrorCode::PlatformUnavailable),
@@ -209,7 +205,8 @@ async fn spoiled(stack: &Stack, agency: &Watched, other: &Watched, fault: Value,
     sandbox.fault(fault).await?;
     let since = agency.tick().await?;
     let pulls = agency.pulls(since).await?;
-    let failed = pulls.iter().find(|pull| pull["state"] == "failed").with_context(|| format!("none failed: {pulls:#?}"))?;
+    let failed =
+        pulls.iter().find(|pull| pull["state"] == "failed").with_context(|| format!("none failed: {pulls:#?}"))?;
     says(&failed["problem"], code)?;
     agency.is_true().await?;
     other.cycle().await?;
@@ -326,43 +323,44 @@ struct Broken {
     writes: usize,
 }
 
+impl Broken {
+    /// A change that was made although its answer got lost.
+    fn settled(name: &'static str, faults: Vec<(&'static str, u32, Value)>) -> Self {
+        Self { name, faults, told: Some(ErrorCode::OutcomeUnknown), state: "verified", code: None, writes: 1 }
+    }
+
+    /// A change that the platform answers with an error: nothing is written.
+    fn refused(name: &'static str, method: &'static str, status: u16, code: ErrorCode) -> Self {
+        let faults = vec![(method, 1, json!({"kind": "status", "status": status}))];
+        Self { name, faults, told: None, state: "failed", code: Some(code), writes: 0 }
+    }
+}
+
 fn broken_writes() -> Vec<Broken> {
     use ErrorCode as E;
     let status = |status: u16| json!({"kind": "status", "status": status});
-    let after_effect = json!({"kind": "status", "status": 500, "effect": true});
+    let done = json!({"kind": "status", "status": 500, "effect": true});
     let silent = json!({"kind": "hang", "seconds": FOR_EVER_SECONDS, "then": "close", "effect": true});
-    let broken = |name, faults, told, state, code, writes| Broken { name, faults, told, state, code, writes };
+    let gone_after = vec![("PATCH", 1, done.clone()), ("GET", 1, status(404))];
+    let unreadable = vec![("PATCH", 1, done.clone()), ("GET", 3, status(403))];
     vec![
-        broken(
-            "500 after the change was made",
-            vec![("PATCH", 1, after_effect.clone())],
-            Some(E::OutcomeUnknown),
-            "verified",
-            None,
-            1,
-        ),
-        broken("no answer after the change was made", vec![("PATCH", 1, silent)], Some(E::OutcomeUnknown), "verified", None, 1),
-        broken("500 before the change was made", vec![("PATCH", 1, status(500))], Some(E::OutcomeUnknown), "verified", None, 1),
-        broken("refused by the platform", vec![("PATCH", 1, status(400))], None, "failed", Some(E::PlatformRejected), 0),
-        broken("the right to change is missing", vec![("PATCH", 1, status(403))], None, "failed", Some(E::PermissionMissing), 0),
-        broken("the line is gone when it is sent", vec![("PATCH", 1, status(404))], None, "failed", Some(E::LineGone), 0),
-        broken("the line is gone before", vec![("GET", 1, status(404))], None, "failed", Some(E::LineGone), 0),
-        broken(
-            "the line is gone after a lost answer",
-            vec![("PATCH", 1, after_effect.clone()), ("GET", 1, status(404))],
-            None,
-            "drifted",
-            Some(E::LineGone),
-            1,
-        ),
-        broken(
-            "nobody may read after a lost answer, for a while",
-            vec![("PATCH", 1, after_effect), ("GET", 3, status(403))],
-            Some(E::AccountGone),
-            "verified",
-            None,
-            1,
-        ),
+        Broken::settled("500 after the change was made", vec![("PATCH", 1, done)]),
+        Broken::settled("no answer after the change was made", vec![("PATCH", 1, silent)]),
+        Broken::settled("500 before the change was made", vec![("PATCH", 1, status(500))]),
+        Broken::refused("refused by the platform", "PATCH", 400, E::PlatformRejected),
+        Broken::refused("the right to change is missing", "PATCH", 403, E::PermissionMissing),
+        Broken::refused("the line is gone when it is sent", "PATCH", 404, E::LineGone),
+        Broken::refused("the line is gone before", "GET", 404, E::LineGone),
+        Broken {
+            state: "drifted",
+            code: Some(E::LineGone),
+            told: None,
+            ..Broken::settled("the line is gone after a lost answer", gone_after)
+        },
+        Broken {
+            told: Some(E::AccountGone),
+            ..Broken::settled("nobody may read after a lost answer, for a while", unreadable)
+        },
     ]
 }
 
@@ -375,7 +373,8 @@ async fn writing(stack: &Stack) -> Result<()> {
     let (first, rest) = open.split_first().context("a proposal")?;
     // A storm holds every change back, so it comes alone; the others meet lines of their own, all at once.
     scenario("a 429 storm while writing", throttled_write(stack, &agency, first)).await?;
-    let cases = cases.iter().zip(rest).map(|(case, proposal)| scenario(case.name, write(stack, &agency, case, proposal)));
+    let cases =
+        cases.iter().zip(rest).map(|(case, proposal)| scenario(case.name, write(stack, &agency, case, proposal)));
     futures::future::try_join_all(cases).await?;
     agency.is_well().await
 }

@@ -7,9 +7,9 @@
 use std::collections::BTreeSet;
 
 use connectors::PlatformAccount;
+use domain::DayRange;
 use domain::error_code::{Class, ErrorCode};
 use domain::pull::{Kind, slices};
-use domain::DayRange;
 use store::account::{Account, Discovered, Status as AccountStatus};
 use store::connection::Status;
 use store::pull::Plan;

@@ -200,10 +200,9 @@ pub async fn newest_ticket(tx: &mut Tx, connection: ConnectionId, report: Report
 /// # Errors
 /// As any statement.
 pub async fn narrow(tx: &mut Tx, id: PullId, accounts: &[String]) -> Result<bool> {
-    let done =
-        sqlx::query!("UPDATE pulls SET accounts = $2 WHERE id = $1 AND state = 'planned'", id.uuid(), accounts)
-            .execute(tx.conn())
-            .await?;
+    let done = sqlx::query!("UPDATE pulls SET accounts = $2 WHERE id = $1 AND state = 'planned'", id.uuid(), accounts)
+        .execute(tx.conn())
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 

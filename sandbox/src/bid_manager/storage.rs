@@ -56,7 +56,9 @@ pub(super) async fn download(
     };
     let cut = match state.faults.strike(Stage::Download, "GET", uri.path(), None) {
         Some(Action::Truncated { after_rows }) => Some(Cut { after_rows, silence: Duration::ZERO }),
-        Some(Action::Stalled { after_rows, seconds }) => Some(Cut { after_rows, silence: Duration::from_secs(seconds) }),
+        Some(Action::Stalled { after_rows, seconds }) => {
+            Some(Cut { after_rows, silence: Duration::from_secs(seconds) })
+        }
         _ => None,
     };
     drop(state);
