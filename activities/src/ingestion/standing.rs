@@ -136,6 +136,11 @@ impl Desk<'_> {
             None => chain(error),
         };
         let mut tx = self.context.store.begin(self.org).await?;
+        let known = store::connection::fetch(&mut tx, self.connection.id).await?.status;
+        // What a person has to mend is not hidden by trouble that passes: reports and campaigns are read side by side.
+        if is_the_platform_s(code) && matches!(known, Status::NeedsReauth | Status::NeedsPermission) {
+            return Ok(());
+        }
         store::connection::mark_problem(&mut tx, self.connection.id, code, Some(&detail), self.now()).await?;
         Ok(tx.commit().await?)
     }
