@@ -110,6 +110,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
         reports_url: "http://sandbox.test".to_owned(),
         client_id: "client".to_owned(),
         client_secret: "secret".into(),
+        answer_seconds: 30,
     };
     Settings {
         database_url: database_url.to_owned().into(),
