@@ -22,6 +22,7 @@ const ANSWER_SECONDS: u64 = 2;
 /// Longer than a worker waits for anything.
 const FOR_EVER_SECONDS: u64 = 600;
 
+#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
 async fn start() -> Stack {
     let options = Options::default();
     let sandbox = options.sandbox.iter().cloned().chain(["--bulk-lines".into(), "6".into()]).collect();
@@ -30,6 +31,7 @@ async fn start() -> Stack {
 }
 
 /// Runs one scenario, tells how long it took, and names it in its failure.
+#[expect(clippy::print_stdout, reason = "a line per scenario, for who watches a test of minutes")]
 async fn scenario<T>(name: &str, steps: impl Future<Output = Result<T>>) -> Result<T> {
     let begun = Instant::now();
     let done = steps.await.with_context(|| name.to_owned())?;
