@@ -16,8 +16,10 @@ use temporalio_common::{HasWorkflowDefinition, UpdateDefinition};
 use crate::app::App;
 use crate::problem::{BoxedError, Error, Result};
 
-/// How long the workflow is looked for.
-const LOOK_LIMIT: Duration = Duration::from_secs(3);
+/// How long the workflow is looked for. A person can be faster than the sweeper that starts it from its row.
+const LOOK_LIMIT: Duration = Duration::from_secs(8);
+/// Between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(200);
 /// How long an answer is waited for.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -41,8 +43,13 @@ pub async fn find<W: HasWorkflowDefinition>(app: &App, id: String, unharmed: &'s
     let unsent = |source: BoxedError| Error::Unsent { unharmed, source };
     let client = app.engine.client().await.map_err(|error| unsent(error.into()))?;
     let handle = client.get_workflow_handle::<W>(id);
-    let described = tokio::time::timeout(LOOK_LIMIT, handle.describe(WorkflowDescribeOptions::default())).await;
-    described.map_err(|elapsed| unsent(elapsed.into()))?.map_err(|error| unsent(error.into()))?;
+    let look = async {
+        while let Err(error) = handle.describe(WorkflowDescribeOptions::default()).await {
+            tracing::debug!("not found yet: {error}");
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
+    };
+    tokio::time::timeout(LOOK_LIMIT, look).await.map_err(|elapsed| unsent(elapsed.into()))?;
     Ok(Found { handle, unharmed })
 }
 
