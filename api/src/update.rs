@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use domain::ErrorCode;
-use temporalio_client::errors::WorkflowUpdateError;
+use temporalio_client::errors::{WorkflowInteractionError, WorkflowUpdateError};
 use temporalio_client::{
     Client, WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowExecuteUpdateOptions, WorkflowHandle,
 };
@@ -18,8 +18,9 @@ use crate::problem::{BoxedError, Error, Result};
 
 /// How long the workflow is looked for. A person can be faster than the sweeper that starts it from its row.
 const LOOK_LIMIT: Duration = Duration::from_secs(8);
-/// Between two looks.
+/// Between two looks, and how many there are at most.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
+const MOST_LOOKS: u32 = 35;
 /// How long an answer is waited for.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
@@ -44,12 +45,19 @@ pub async fn find<W: HasWorkflowDefinition>(app: &App, id: String, unharmed: &'s
     let client = app.engine.client().await.map_err(|error| unsent(error.into()))?;
     let handle = client.get_workflow_handle::<W>(id);
     let look = async {
-        while let Err(error) = handle.describe(WorkflowDescribeOptions::default()).await {
-            tracing::debug!("not found yet: {error}");
-            tokio::time::sleep(LOOK_PAUSE).await;
+        let mut looks = 1;
+        loop {
+            match handle.describe(WorkflowDescribeOptions::default()).await {
+                Err(WorkflowInteractionError::NotFound(_)) if looks < MOST_LOOKS => {
+                    looks += 1;
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                }
+                described => return described.map(drop),
+            }
         }
     };
-    tokio::time::timeout(LOOK_LIMIT, look).await.map_err(|elapsed| unsent(elapsed.into()))?;
+    let looked = tokio::time::timeout(LOOK_LIMIT, look).await;
+    looked.map_err(|elapsed| unsent(elapsed.into()))?.map_err(|error| unsent(error.into()))?;
     Ok(Found { handle, unharmed })
 }
 

@@ -22,12 +22,19 @@ const ANSWER_SECONDS: u64 = 2;
 /// Longer than a worker waits for anything.
 const FOR_EVER_SECONDS: u64 = 600;
 
-#[expect(clippy::unwrap_used, reason = "a test fails where it panics")]
-async fn start() -> Stack {
+/// Walks some scenarios on a stack of their own; a failure shows what the programs said.
+async fn walk(scenarios: impl AsyncFnOnce(&Stack) -> Result<()>) {
     let options = Options::default();
     let sandbox = options.sandbox.iter().cloned().chain(["--bulk-lines".into(), "6".into()]).collect();
     let worker = vec![("CLP_DV360_ANSWER_SECONDS".to_owned(), ANSWER_SECONDS.to_string())];
-    Stack::start(Options { sandbox, worker, ..options }).await.unwrap()
+    match Stack::start(Options { sandbox, worker, ..options }).await {
+        Ok(stack) => {
+            if let Err(error) = scenarios(&stack).await {
+                panic!("{error:#}\n{}", stack.logs());
+            }
+        }
+        Err(error) => panic!("{error:#}"),
+    }
 }
 
 /// Runs one scenario, tells how long it took, and names it in its failure.
@@ -41,10 +48,7 @@ async fn scenario<T>(name: &str, steps: impl Future<Output = Result<T>>) -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_do_wrong_and_lose_is_told_and_mended() {
-    let stack = start().await;
-    if let Err(error) = people(&stack).await {
-        panic!("{error:#}\n{}", stack.logs());
-    }
+    walk(people).await;
 }
 
 async fn people(stack: &Stack) -> Result<()> {
@@ -136,10 +140,7 @@ async fn token_revoked(stack: &Stack, agency: &Watched, other: &Watched) -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_while_reading_is_told_and_the_numbers_stay_right() {
-    let stack = start().await;
-    if let Err(error) = reading(&stack).await {
-        panic!("{error:#}\n{}", stack.logs());
-    }
+    walk(reading).await;
 }
 
 async fn reading(stack: &Stack) -> Result<()> {
@@ -308,10 +309,7 @@ async fn comes_back(agency: &Watched, id: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_while_writing_is_told_and_nothing_is_written_twice() {
-    let stack = start().await;
-    if let Err(error) = writing(&stack).await {
-        panic!("{error:#}\n{}", stack.logs());
-    }
+    walk(writing).await;
 }
 
 /// A fault of a change, and the way that it is to end.

@@ -19,6 +19,7 @@ use temporalio_client::{
 };
 use temporalio_common::WorkflowDefinition;
 use temporalio_common::protos::temporal::api::history::v1::History;
+use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_sdk::workflow_interceptors::WorkflowOutputValue;
 use temporalio_sdk::workflow_replayer::{
     WorkflowReplayError, WorkflowReplayFailure, WorkflowReplayer, WorkflowReplayerOptions,
@@ -33,7 +34,7 @@ use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, WriteBac
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Every path that must be recorded, with how its run ends.
-const PATHS: [(&str, &str, Expected); 15] = [
+const PATHS: [(&str, &str, Expected); 16] = [
     ("OnboardOrganization", "happy", Expected::Completed),
     ("OnboardOrganization", "failed", Expected::Failed),
     ("OnboardOrganization", "cancelled", Expected::Cancelled),
@@ -44,6 +45,7 @@ const PATHS: [(&str, &str, Expected); 15] = [
     ("EvaluateRules", "failed", Expected::Failed),
     ("EvaluateRules", "cancelled", Expected::Cancelled),
     ("WriteBack", "happy", Expected::State("verified")),
+    ("WriteBack", "early", Expected::State("verified")),
     ("WriteBack", "rejected", Expected::State("rejected")),
     ("WriteBack", "failed", Expected::State("failed")),
     ("WriteBack", "drifted", Expected::State("drifted")),
@@ -103,6 +105,17 @@ async fn the_recorded_history_of_every_path_is_there_and_replays() {
         let replayed = code.replay_workflow(history.into()).await;
         assert!(replayed.is_ok(), "{workflow}/{path} does not replay: {replayed:?}");
     }
+}
+
+#[test]
+fn the_early_decision_came_before_the_proposal_was_read() {
+    let history = recorded("WriteBack", "early").unwrap();
+    let first = history.events.iter().find_map(|event| match event.attributes.as_ref()? {
+        Attributes::WorkflowExecutionUpdateAcceptedEventAttributes(_) => Some("decision"),
+        Attributes::ActivityTaskCompletedEventAttributes(_) => Some("proposal"),
+        _ => None,
+    });
+    assert_eq!(first, Some("decision"));
 }
 
 #[tokio::test]
@@ -281,12 +294,13 @@ async fn leaves_no_orphan(stack: &Stack, client: &Client, agency: &Agency, state
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cycles_evaluations_and_write_backs_take_each_of_their_paths() {
-    let stack = Stack::start(Options::default()).await.unwrap();
+    let mut stack = Stack::start(Options::default()).await.unwrap();
     let taken = async {
         let client = histories::engine(&stack).await?;
         let agency = Agency::sign_up(stack.person()?, "ana@agency.example", PASSWORD, "Agency").await?;
         agency.onboard().await?;
         agency.onboarding_is(&["done"]).await?;
+        decide_early(&mut stack, &client, &agency).await?;
         write_backs(&stack, &client, &agency).await?;
         evaluations(&stack, &client, &agency).await?;
         cycles(&stack, &client, &agency).await
@@ -334,21 +348,45 @@ async fn write_backs(stack: &Stack, client: &Client, agency: &Agency) -> Result<
     Ok(())
 }
 
+/// A person decides before the workflow has done its first step: no worker is there when the decision is sent.
+async fn decide_early(stack: &mut Stack, client: &Client, agency: &Agency) -> Result<()> {
+    let proposal = agency.open_proposal().await?;
+    let id = write_back_id(agency, &proposal)?;
+    terminate(client, &id, "it is to begin again without a worker").await?;
+    stack.worker.kill()?;
+    begin_again(client, agency, &proposal).await?;
+    let (decided, restarted) = tokio::join!(agency.approve(&proposal), async { stack.restart_worker() });
+    restarted?;
+    decided?;
+    took("WriteBack", "early", &closed(client, &id).await?)
+}
+
+async fn terminate(client: &Client, id: &str, reason: &str) -> Result<()> {
+    let reason = WorkflowTerminateOptions::builder().reason(reason).build();
+    Ok(client.get_workflow_handle::<WriteBack>(id).terminate(reason).await?)
+}
+
+/// Starts the workflow of a proposal that was terminated.
+async fn begin_again(client: &Client, agency: &Agency, proposal: &Value) -> Result<()> {
+    let options = WorkflowStartOptions::new(queues::WRITE_BACKS, write_back_id(agency, proposal)?)
+        .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
+        .build();
+    let proposal = proposal["id"].as_str().context("the proposal's id")?.parse()?;
+    client.start_workflow(WriteBack::run, WriteBackV1 { org: agency.org, proposal }, options).await?;
+    Ok(())
+}
+
 /// Lets a proposal expire: its time is up when its workflow opens it once more.
 async fn expire(stack: &Stack, client: &Client, agency: &Agency, proposal: &Value) -> Result<()> {
     let id = write_back_id(agency, proposal)?;
-    let reason = WorkflowTerminateOptions::builder().reason("its time is to be up sooner").build();
-    client.get_workflow_handle::<WriteBack>(&id).terminate(reason).await?;
+    terminate(client, &id, "its time is to be up sooner").await?;
     let name = proposal["id"].as_str().context("the proposal's id")?;
     let row: ProposalId = name.parse()?;
     // A day is longer than a test.
     let sooner =
         format!("UPDATE proposals SET expires_at = created_at + interval '1 second' WHERE id = '{}'", row.uuid());
     change_row(stack, agency.org, &sooner).await?;
-    let options = WorkflowStartOptions::new(queues::WRITE_BACKS, &id)
-        .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
-        .build();
-    client.start_workflow(WriteBack::run, WriteBackV1 { org: agency.org, proposal: row }, options).await?;
+    begin_again(client, agency, proposal).await?;
     took("WriteBack", "expired", &closed(client, &id).await?)?;
     agency.proposal_is(name, &["expired"]).await.map(drop)
 }

@@ -77,24 +77,15 @@ impl WriteBack {
         self.state
     }
 
-    /// Refuses a decision about another change, or a second one, before anything is recorded.
+    /// Refuses a decision about another change, or a second one, before anything is recorded. One that comes before the
+    /// proposal was read is let in: it waits inside.
     #[update_validator(decide)]
     fn validate_decide(
         &self,
         _ctx: &WorkflowContextView,
         decision: &DecideV1,
     ) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let Some(opened) = &self.opened else {
-            return Err(ErrorCode::WorkflowsUnavailable.code().into());
-        };
-        if decision.change_hash != opened.change_hash {
-            return Err(ErrorCode::ApprovalStale.code().into());
-        }
-        let withdraws = decision.verdict == Verdict::Cancel && self.verdict == Some(Verdict::Approve);
-        if self.verdict.is_some() && !withdraws || self.state.is_closed() {
-            return Err(ErrorCode::AlreadyDecided.code().into());
-        }
-        Ok(())
+        self.objection(decision).map_or(Ok(()), |code| Err(code.code().into()))
     }
 
     /// A person decides. The answer comes after the decision is on record.
@@ -105,6 +96,11 @@ impl WriteBack {
     ) -> Result<DecidedV1, Box<dyn Error + Send + Sync>> {
         let input = ctx.state(|s| s.input.clone());
         let verdict = decision.verdict;
+        // A person can be faster than the first step.
+        ctx.wait_condition(|s| s.opened.is_some()).await?;
+        if let Some(code) = ctx.state(|s| s.objection(&decision)) {
+            return Ok(DecidedV1::Refused { code });
+        }
         let record = RecordV1 { org: input.org, proposal: input.proposal, decision };
         let answer = ctx.execute_activity(WriteBackCalls::record, record, options(&input)).await?;
         if let DecidedV1::Recorded { state } = answer {
@@ -114,6 +110,19 @@ impl WriteBack {
             });
         }
         Ok(answer)
+    }
+}
+
+impl WriteBack {
+    /// Why a decision can't be taken, as far as is known.
+    fn objection(&self, decision: &DecideV1) -> Option<ErrorCode> {
+        let opened = self.opened.as_ref()?;
+        if decision.change_hash != opened.change_hash {
+            return Some(ErrorCode::ApprovalStale);
+        }
+        let withdraws = decision.verdict == Verdict::Cancel && self.verdict == Some(Verdict::Approve);
+        let decided = self.verdict.is_some() && !withdraws;
+        (decided || self.state.is_closed()).then_some(ErrorCode::AlreadyDecided)
     }
 }
 

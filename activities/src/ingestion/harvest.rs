@@ -161,27 +161,33 @@ async fn harvest_connection(
     cycle: CycleId,
 ) -> Result<(), Error> {
     let desk = Desk::open(context, org, connection, cycle).await?;
-    if standing::is_in_doubt(&desk).await? && standing::look(&desk).await? == Standing::Unusable {
+    if !standing::is_in_doubt(&desk).await? {
+        return desk.harvest().await;
+    }
+    if standing::look(&desk).await? == Standing::Unusable {
         return Ok(());
     }
     // What was lost or mended may have changed both.
     let mut tx = context.store.begin(org).await?;
     let connection = store::connection::fetch(&mut tx, connection.id).await?;
     tx.commit().await?;
-    let desk = Desk::open(context, org, &connection, cycle).await?;
-    let now = desk.now();
-    // Reports don't wait for campaigns that are slow to come, nor the other way round.
-    let (refreshed, looked) = futures::join!(entities::refresh(&desk, now), desk.look_at_reports(now));
-    let (refreshed, looked) = (refreshed?, looked?);
-    if let Some(error) = &refreshed.stopped {
-        desk.trouble(error, None).await?;
-    } else if refreshed.doubtful {
-        standing::look(&desk).await?;
-    }
-    desk.no_trouble(refreshed.read || looked).await
+    Desk::open(context, org, &connection, cycle).await?.harvest().await
 }
 
 impl Desk<'_> {
+    async fn harvest(&self) -> Result<(), Error> {
+        let now = self.now();
+        // Reports don't wait for campaigns that are slow to come, nor the other way round.
+        let (refreshed, looked) = futures::join!(entities::refresh(self, now), self.look_at_reports(now));
+        let (refreshed, looked) = (refreshed?, looked?);
+        if let Some(error) = &refreshed.stopped {
+            self.trouble(error, None).await?;
+        } else if refreshed.doubtful {
+            standing::look(self).await?;
+        }
+        self.no_trouble(refreshed.read || looked).await
+    }
+
     /// Asks about every report that is due to be asked about, and says whether the platform answered about any.
     async fn look_at_reports(&self, now: DateTime<Utc>) -> Result<bool, Error> {
         let mut tx = self.context.store.begin(self.org).await?;

@@ -68,8 +68,8 @@ fn properties(mapping: &Mapping) -> Result<WriterProperties> {
 struct DayBuffer {
     row_numbers: Vec<i64>,
     /// Small batches rather than one that grows, so that taking rows never moves those that are there.
-    batches: Vec<RowBatch>,
-    width: usize,
+    full: Vec<RowBatch>,
+    open: RowBatch,
     bytes: usize,
 }
 
@@ -254,26 +254,24 @@ impl<'a> BronzeWriter<'a> {
 
 impl DayBuffer {
     fn new(width: usize) -> Self {
-        Self { row_numbers: Vec::new(), batches: Vec::new(), width, bytes: 0 }
+        let open = RowBatch::with_capacity(width, SMALL_BATCH_ROWS);
+        Self { row_numbers: Vec::new(), full: Vec::new(), open, bytes: 0 }
     }
 
     /// Takes some rows of a batch whose first row has the number `first`; returns how many bytes it grew by.
     fn take(&mut self, batch: &RowBatch, rows: &[usize], first: u64) -> usize {
-        let mut grown = rows.len() * self.width * size_of::<u32>();
+        let width = self.open.width();
+        let mut grown = rows.len() * width * size_of::<u32>();
         for row in rows {
             let number = first + u64::try_from(*row).unwrap_or_default();
             self.row_numbers.push(i64::try_from(number).unwrap_or(i64::MAX));
-            let last = match self.batches.last_mut() {
-                Some(last) if last.len() < SMALL_BATCH_ROWS => last,
-                _ => {
-                    self.batches.push(RowBatch::with_capacity(self.width, SMALL_BATCH_ROWS));
-                    let Some(last) = self.batches.last_mut() else { continue };
-                    last
-                }
-            };
-            let before = last.size_bytes();
-            last.push_row(batch, *row);
-            grown += last.size_bytes() - before;
+            if self.open.len() == SMALL_BATCH_ROWS {
+                let next = RowBatch::with_capacity(width, SMALL_BATCH_ROWS);
+                self.full.push(std::mem::replace(&mut self.open, next));
+            }
+            let before = self.open.size_bytes();
+            self.open.push_row(batch, *row);
+            grown += self.open.size_bytes() - before;
         }
         self.bytes += grown;
         grown
@@ -281,8 +279,9 @@ impl DayBuffer {
 
     /// Its cells, column by column.
     fn columns(&self) -> Vec<StringArray> {
-        let rows = || self.batches.iter().flat_map(|batch| (0..batch.len()).map(move |row| batch.cells(row)));
-        let mut bytes = vec![0; self.width];
+        let batches = || self.full.iter().chain([&self.open]);
+        let rows = || batches().flat_map(|batch| (0..batch.len()).map(move |row| batch.cells(row)));
+        let mut bytes = vec![0; self.open.width()];
         for cells in rows() {
             for (bytes, cell) in bytes.iter_mut().zip(cells) {
                 *bytes += cell.len();

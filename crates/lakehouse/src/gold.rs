@@ -19,6 +19,7 @@ use strum::IntoEnumIterator as _;
 use crate::columns::{MeasureColumn, texts};
 use crate::error::{During as _, Error, Result};
 use crate::number::LARGEST;
+use crate::tally::push_text;
 
 /// The columns of silver by which rows are grouped; the first is dropped when reports are chosen between.
 const KEYS: [&str; 7] = ["report_id", "connection_id", "account_id", "currency", "campaign_id", "order_id", "line_id"];
@@ -58,7 +59,7 @@ impl Sums {
 pub(crate) struct Gold {
     measures: Vec<Measure>,
     groups: HashMap<Arc<[u8]>, usize>,
-    /// Each group's key: its texts, each after its length.
+    /// Each group's key: its texts, as [`push_text`] writes them.
     keys: Vec<Arc<[u8]>>,
     /// For each measure.
     sums: Vec<Sums>,
@@ -110,9 +111,7 @@ impl Gold {
             }
             key.clear();
             for column in &columns {
-                let text = column.value(row).as_bytes();
-                key.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-                key.extend_from_slice(text);
+                push_text(&mut key, column.value(row));
             }
             let group = match self.groups.get(key.as_slice()) {
                 Some(group) => *group,

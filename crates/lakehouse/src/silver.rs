@@ -21,7 +21,7 @@ use crate::error::{During as _, Error, Rejection, Result};
 use crate::mapping::Mapping;
 use crate::number::{self, Cell, ONE, PRECISION, SCALE};
 use crate::pull::PullScope;
-use crate::tally::hash;
+use crate::tally::{hash, push_text};
 
 /// For keys that are hashes already: takes their lower half as it is.
 #[derive(Default)]
@@ -137,9 +137,7 @@ impl Converter {
         for row in 0..bronze.num_rows() {
             key.clear();
             for (_, column) in keys {
-                let text = column.value(row).as_bytes();
-                key.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-                key.extend_from_slice(text);
+                push_text(&mut key, column.value(row));
             }
             if !self.seen.insert(hash(&key)) {
                 return Err(self.duplicate(longs(bronze, "row_number")?.value(row), keys, row));

@@ -231,12 +231,16 @@ pub(crate) fn day_at(scope: &PullScope, position: usize) -> NaiveDate {
 /// that forges rows on purpose, which could send any rows it likes anyway.
 fn row_hash(batch: &RowBatch, row: usize, scratch: &mut Vec<u8>) -> u128 {
     scratch.clear();
-    for column in 0..batch.width() {
-        let cell = batch.cell(row, column).as_bytes();
-        scratch.extend_from_slice(&u32::try_from(cell.len()).unwrap_or(u32::MAX).to_le_bytes());
-        scratch.extend_from_slice(cell);
+    for cell in batch.cells(row) {
+        push_text(scratch, cell);
     }
     hash(scratch)
+}
+
+/// Appends a text after its length, so that no two lists of texts are written alike.
+pub(crate) fn push_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(text.as_bytes());
 }
 
 /// 128 bits of some bytes.

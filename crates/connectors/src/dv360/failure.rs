@@ -97,26 +97,21 @@ pub(super) fn refusal(answer: &Answer, request: &Request, now: DateTime<Utc>) ->
         StatusCode::UNAUTHORIZED => dead_token("a renewed access token was refused"),
         StatusCode::FORBIDDEN => forbidden(&fault, request),
         StatusCode::NOT_FOUND if request.subject == Subject::Account => account_gone(&fault, request),
-        StatusCode::NOT_FOUND if request.subject == Subject::Item => Error::Rejected {
-            code: ErrorCode::LineGone,
-            message: fault.message,
-            violations: Vec::new(),
-            account: request.account(),
-        },
+        StatusCode::NOT_FOUND if request.subject == Subject::Item => rejected(ErrorCode::LineGone, fault, request),
         StatusCode::CONFLICT if fault.status != "ALREADY_EXISTS" => {
             transient(ErrorCode::PlatformUnavailable, fault.message, request)
         }
         code if code.is_server_error() || code == StatusCode::REQUEST_TIMEOUT || code.as_u16() == 499 => {
             server_error(code, fault.message, request)
         }
-        code if code.is_client_error() => Error::Rejected {
-            code: ErrorCode::PlatformRejected,
-            message: fault.message.clone(),
-            violations: fault.violations(),
-            account: request.account(),
-        },
+        code if code.is_client_error() => rejected(ErrorCode::PlatformRejected, fault, request),
         code => unreadable(format!("unexpected HTTP {code}"), request, None),
     }
+}
+
+fn rejected(code: ErrorCode, fault: Fault, request: &Request) -> Error {
+    let (message, account) = (fault.message.clone(), request.account());
+    Error::Rejected { code, message, violations: fault.violations(), account }
 }
 
 /// What an answer that never came, or not whole, means.
