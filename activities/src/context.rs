@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use connectors::{Access, AccountRef, AdPlatform, Endpoints, Timeouts};
 use domain::Clock;
 use domain::ids::{ConnectionId, OrgId};
@@ -59,6 +60,14 @@ impl Context {
         self.platforms
             .get(&connection.environment)
             .ok_or_else(|| Error::NoEnvironment { environment: connection.environment.clone() })
+    }
+
+    /// How long a change sent through a connection may go unanswered.
+    pub(crate) fn change_deadline(&self, connection: &Connection) -> Result<TimeDelta, Error> {
+        let environment = self.settings.environments.get(&connection.environment);
+        let environment =
+            environment.ok_or_else(|| Error::NoEnvironment { environment: connection.environment.clone() })?;
+        Ok(TimeDelta::from_std(timeouts(environment).write).unwrap_or(TimeDelta::MAX))
     }
 
     /// The authorisation of a connection.

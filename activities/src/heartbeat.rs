@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use tokio::time::Instant;
 
-/// Half of the heartbeat timeout of `workflows::options`.
-const INTERVAL: Duration = Duration::from_millis(2_500);
+/// For an activity whose caller gave it no heartbeat timeout.
+const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
 pub(crate) async fn beating<T>(
@@ -18,7 +18,8 @@ pub(crate) async fn beating<T>(
     mut work: BoxFuture<'_, Result<T, ActivityError>>,
 ) -> Result<T, ActivityError> {
     // Each beat is an action that is paid for: work that is done before the first is due needs none.
-    let mut tick = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
+    let interval = ctx.info().heartbeat_timeout.unwrap_or(USUAL_TIMEOUT) / 2;
+    let mut tick = tokio::time::interval_at(Instant::now() + interval, interval);
     loop {
         tokio::select! {
             done = &mut work => return done,

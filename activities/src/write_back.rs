@@ -1,17 +1,17 @@
 //! The steps of a write-back. Intent before, outcome after; what is unknown is read until it is settled.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use connectors::{Access, AccountRef, AdPlatform, Live, Setting};
 use domain::error_code::{Class, ErrorCode};
+use domain::guardrail::Approved;
 use domain::ids::{AttemptId, OrgId, ProposalId};
 use domain::write_back::{Event, State};
 use futures::FutureExt as _;
 use store::attempt::Outcome;
 use store::audit::Actor;
-use store::proposal::{Detail, Proposal};
+use store::proposal::{Detail, Origin, Proposal};
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use workflows::contract::write_back::{
@@ -22,8 +22,8 @@ use crate::context::{Context, account_ref};
 use crate::failure::{Error, chain, failure};
 use crate::heartbeat::beating;
 
-/// A request whose answer was lost may still take effect for this long: the platform's own deadline, and some.
-const SETTLE: Duration = Duration::from_secs(10);
+/// After a request's deadline it may still take effect for this long; before the first look the same time is given.
+const SETTLE: TimeDelta = TimeDelta::seconds(10);
 
 /// Implements [`workflows::contract::write_back`].
 pub struct WriteBackActivities(pub(crate) Arc<Context>);
@@ -120,6 +120,8 @@ struct Desk<'a> {
     platform: &'a Arc<dyn AdPlatform>,
     access: Arc<Access>,
     account: AccountRef,
+    /// How long a request of a change is waited for.
+    deadline: TimeDelta,
 }
 
 impl<'a> Desk<'a> {
@@ -131,7 +133,8 @@ impl<'a> Desk<'a> {
         tx.commit().await?;
         let platform = context.platform(&connection)?;
         let access = context.access(org, &connection).await;
-        Ok(Self { context, org, proposal, platform, access, account: account_ref(&account) })
+        let deadline = context.change_deadline(&connection)?;
+        Ok(Self { context, org, proposal, platform, access, account: account_ref(&account), deadline })
     }
 
     fn setting(&self) -> Setting<'_> {
@@ -174,6 +177,10 @@ impl<'a> Desk<'a> {
         now: DateTime<Utc>,
     ) -> Result<State, Error> {
         let live = live.and_then(|live| live.value).map(|value| store::proposal::Live { value, read_at: now });
+        if let Some(live) = live {
+            // The next evaluation judges by what is in force now, not by what was read with all the campaigns.
+            store::entity::update_daily_budget(tx, self.proposal.entity, live.value, live.read_at).await?;
+        }
         let problem = why.map(|(code, detail)| (code, Some(detail)));
         let detail = Detail { live, problem, ..Detail::by(Actor::System, now) };
         Ok(store::proposal::transition(tx, self.proposal.id, event, &detail).await?)
@@ -223,32 +230,68 @@ async fn begin(context: &Context, input: &BeginV1) -> Result<BegunV1, Error> {
     if let Some(open) = attempts.iter().find(|attempt| attempt.outcome.is_none()) {
         return Ok(BegunV1::Ready { attempt: open.id });
     }
-    let live = match desk.read().await {
-        Ok(live) => live,
-        Err(error) => return Ok(BegunV1::Closed { state: desk.refused(error).await? }),
-    };
-    match desk.seen(&live) {
-        SeenV1::After => Ok(BegunV1::Closed { state: desk.transition(Event::ReadAfter, Some(&live), None).await? }),
-        SeenV1::Other => {
-            let why = (ErrorCode::Drifted, "the value was changed in the platform".to_owned());
-            Ok(BegunV1::Closed { state: desk.transition(Event::ReadOther, Some(&live), Some(why)).await? })
-        }
-        SeenV1::Before => {
-            let now = context.clock.now();
+    match desk.prepare(input.number).await {
+        // A person withdrew it in the same moment.
+        Err(Error::Store(store::Error::Forbidden(_))) => {
             let mut tx = context.store.begin(input.org).await?;
-            match store::attempt::begin(&mut tx, input.proposal, input.number, now).await {
+            Ok(BegunV1::Closed { state: store::proposal::fetch(&mut tx, input.proposal).await?.state })
+        }
+        begun => begun,
+    }
+}
+
+impl Desk<'_> {
+    /// Checks drift and guardrails, and records the intent to send when nothing speaks against it.
+    async fn prepare(&self, number: u32) -> Result<BegunV1, Error> {
+        let live = match self.read().await {
+            Ok(live) => live,
+            Err(error) => return Ok(BegunV1::Closed { state: self.refused(error).await? }),
+        };
+        match self.seen(&live) {
+            SeenV1::After => Ok(BegunV1::Closed { state: self.transition(Event::ReadAfter, Some(&live), None).await? }),
+            SeenV1::Other => {
+                let why = (ErrorCode::Drifted, "the value was changed in the platform".to_owned());
+                Ok(BegunV1::Closed { state: self.transition(Event::ReadOther, Some(&live), Some(why)).await? })
+            }
+            SeenV1::Before => self.intend(&live, number).await,
+        }
+    }
+
+    async fn intend(&self, live: &Live, number: u32) -> Result<BegunV1, Error> {
+        let now = self.context.clock.now();
+        let mut tx = self.context.store.begin(self.org).await?;
+        let (code, detail) = match self.objection(&mut tx, live, now).await? {
+            Some(code) => (code, format!("at {now} the change was not sent any more")),
+            None => match store::attempt::begin(&mut tx, self.proposal.id, number, now).await {
                 Ok(attempt) => {
                     tx.commit().await?;
-                    Ok(BegunV1::Ready { attempt: attempt.id })
+                    return Ok(BegunV1::Ready { attempt: attempt.id });
                 }
-                Err(store::Error::Frozen) => {
-                    drop(tx);
-                    let why = (ErrorCode::Frozen, "changes were frozen before it was sent".to_owned());
-                    Ok(BegunV1::Closed { state: desk.transition(Event::Refuse, None, Some(why)).await? })
-                }
-                Err(error) => Err(error.into()),
-            }
-        }
+                Err(store::Error::Frozen) => (ErrorCode::Frozen, "changes were frozen before it was sent".to_owned()),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        drop(tx);
+        Ok(BegunV1::Closed { state: self.transition(Event::Refuse, Some(live), Some((code, detail))).await? })
+    }
+
+    /// What forbids the change by now, though it was approved.
+    async fn objection(&self, tx: &mut store::Tx, live: &Live, now: DateTime<Utc>) -> Result<Option<ErrorCode>, Error> {
+        let Proposal { before, after, expires_at, flight, origin, .. } = &self.proposal;
+        let max_step = match origin {
+            Origin::Rule { rule, .. } => Some(store::rule::fetch(tx, *rule).await?.settings.max_step),
+            Origin::Person(_) => None,
+        };
+        let (status, flight) = (live.status, flight.as_ref());
+        let approved = Approved { before: *before, after: *after, expires_at: *expires_at, flight, status, max_step };
+        Ok(approved.objection(now))
+    }
+
+    /// What is known of a request that left at this time, at the latest, and was not answered.
+    fn unknown(&self, left_at: DateTime<Utc>) -> SentV1 {
+        let left = left_at + self.deadline + SETTLE - self.context.clock.now();
+        let seconds = |delta: TimeDelta| u64::try_from(delta.num_seconds()).unwrap_or_default();
+        SentV1::Unknown { settle_seconds: seconds(SETTLE), deadline_seconds: seconds(left.max(SETTLE * 2)) }
     }
 }
 
@@ -257,13 +300,14 @@ async fn send(context: &Context, input: &AttemptV1) -> Result<SentV1, Error> {
     if desk.proposal.state.is_closed() {
         return Ok(if desk.proposal.state == State::Failed { SentV1::Refused } else { SentV1::Done });
     }
-    let unknown = SentV1::Unknown { settle_seconds: SETTLE.as_secs() };
+    let now = context.clock.now();
     let mut tx = context.store.begin(input.org).await?;
     // The mark is on record before the request leaves: whoever finds it may not send again.
-    let first = store::attempt::mark_sent(&mut tx, input.attempt, context.clock.now()).await?;
+    let first = store::attempt::mark_sent(&mut tx, input.attempt, now).await?;
     tx.commit().await?;
     if !first {
-        return Ok(unknown);
+        // Whoever sent it is gone, at the latest since a moment ago.
+        return Ok(desk.unknown(now));
     }
     match desk.platform.apply(&desk.access, &desk.setting(), desk.proposal.after).await {
         Ok(_) => Ok(SentV1::Done),
@@ -271,7 +315,7 @@ async fn send(context: &Context, input: &AttemptV1) -> Result<SentV1, Error> {
             tracing::warn!(proposal.id = %input.proposal, "an answer was lost: {}", chain(&error));
             let why = (ErrorCode::OutcomeUnknown, chain(&error));
             desk.transition(Event::LoseAnswer, None, Some(why)).await?;
-            Ok(unknown)
+            Ok(desk.unknown(now))
         }
         Err(error) if error.code().class() == Class::Transient => {
             // It surely was not sent; the mark is taken back so that the next try may send.

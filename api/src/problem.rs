@@ -274,6 +274,9 @@ const fn status(code: ErrorCode) -> StatusCode {
         | E::ProposalExpired
         | E::Drifted
         | E::NotApplied
+        | E::TooLate
+        | E::LineStopped
+        | E::GuardrailCrossed
         | E::LineGone
         | E::Frozen => StatusCode::CONFLICT,
         E::InvalidRequest | E::IdempotencyKeyReused | E::PlatformRejected => StatusCode::UNPROCESSABLE_ENTITY,

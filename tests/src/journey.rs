@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use domain::ErrorCode;
 use domain::ids::OrgId;
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::client::Person;
+use crate::client::{Person, Problem};
 use crate::wait::{until, until_is};
 
 /// Longer than anything a person would wait for.
 pub const PATIENCE: Duration = Duration::from_mins(5);
+/// How often a person presses a button that does not answer.
+const MOST_PRESSES: u32 = 12;
 /// The sandbox's user who sees the advertisers.
 pub const PLANNER: &str = "planner@agency.example";
 
@@ -145,14 +149,22 @@ impl Agency {
         .await
     }
 
-    /// Approves a proposal as it was seen.
+    /// Approves a proposal as it was seen, as a person does who presses the button again when no answer comes.
     ///
     /// # Errors
     /// When it is refused.
     pub async fn approve(&self, proposal: &Value) -> Result<Value> {
         let id = proposal["id"].as_str().context("the proposal's id")?;
         let body = json!({"change_hash": proposal["change_hash"]});
-        self.person.send(Method::POST, &format!("/api/v1/proposals/{id}/approve"), body).await
+        let (path, key) = (format!("/api/v1/proposals/{id}/approve"), Uuid::new_v4().to_string());
+        for _ in 0..MOST_PRESSES {
+            let answer = self.person.send_with_key(Method::POST, &path, body.clone(), &key).await;
+            let problem = answer.as_ref().err().and_then(|error| error.downcast_ref::<Problem>());
+            if problem.is_none_or(|problem| problem.code != ErrorCode::WorkflowsUnavailable.code()) {
+                return answer;
+            }
+        }
+        bail!("the approval was not answered {MOST_PRESSES} times")
     }
 
     /// Waits until a proposal is in one of these states.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::OrgId;
@@ -30,6 +30,14 @@ impl Pointers for LakeReader {
         Ok(store::pointer::current(&mut tx, table).await?)
     }
 }
+
+/// Every line's day.
+pub type Gold = BTreeMap<LineDayKey, Delivered>;
+/// When the report was made that an account's day comes from.
+pub type MadeAt = BTreeMap<(String, NaiveDate), DateTime<Utc>>;
+
+/// How often gold is read while cycles commit.
+const MOST_READS: u32 = 20;
 
 /// What a comparison covered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,7 +75,7 @@ impl LakeReader {
     ///
     /// # Errors
     /// When gold can't be read.
-    pub async fn gold(&self) -> Result<(BTreeMap<LineDayKey, Delivered>, BTreeMap<String, Decimal>)> {
+    pub async fn gold(&self) -> Result<(Gold, BTreeMap<String, Decimal>)> {
         let rows = self.lake.line_days(self, self.org, &LineDayFilter::default()).await?;
         let (mut gold, mut cost) = (BTreeMap::new(), BTreeMap::<String, Decimal>::new());
         for row in rows {
@@ -90,10 +98,24 @@ impl LakeReader {
     ///
     /// # Errors
     /// When the watermarks can't be read.
-    pub async fn made_at(&self) -> Result<BTreeMap<(String, NaiveDate), DateTime<Utc>>> {
+    pub async fn made_at(&self) -> Result<MadeAt> {
         let mut tx = self.store.begin(self.org).await?;
         let marks = store::watermark::all(&mut tx).await?;
         Ok(marks.into_iter().map(|mark| ((mark.account, mark.day), mark.as_of)).collect())
+    }
+
+    /// Gold and its watermarks at one moment: read again when a cycle committed in between.
+    async fn at_rest(&self) -> Result<(Gold, BTreeMap<String, Decimal>, MadeAt)> {
+        let mut made_at = self.made_at().await?;
+        for _ in 0..MOST_READS {
+            let (gold, media_cost) = self.gold().await?;
+            let now = self.made_at().await?;
+            if now == made_at {
+                return Ok((gold, media_cost, made_at));
+            }
+            made_at = now;
+        }
+        bail!("gold changed at each of {MOST_READS} looks")
     }
 
     /// Fails unless gold equals the sandbox's ledger to the last micro, per line and day, each day as it stood when its
@@ -102,8 +124,7 @@ impl LakeReader {
     /// # Errors
     /// Lists the first differences.
     pub async fn equals(&self, sandbox: &SandboxAdmin) -> Result<Compared> {
-        let (gold, media_cost) = self.gold().await?;
-        let made_at = self.made_at().await?;
+        let (gold, media_cost, made_at) = self.at_rest().await?;
         ensure!(!made_at.is_empty(), "nothing has landed yet");
         let mut ledgers = BTreeMap::new();
         for made in made_at.values() {

@@ -9,8 +9,10 @@ use temporalio_workflow::{ActivityOptions, WorkflowCancellationToken};
 
 use domain::ids::OrgId;
 
-/// How long a heartbeat may stay away before the activity is taken to be dead.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a heartbeat may stay away before the activity is taken to be dead, while a person waits for it.
+const QUICK_HEARTBEAT: Duration = Duration::from_secs(5);
+/// The same where nobody waits: each heartbeat is an action that is paid for.
+const SLOW_HEARTBEAT: Duration = Duration::from_secs(20);
 
 /// What is done first when workers are short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,7 @@ pub fn steady(org: OrgId, urgency: Urgency, limit: Duration) -> ActivityOptions 
 #[must_use]
 pub fn bounded(org: OrgId, urgency: Urgency, limit: Duration, attempts: u32) -> ActivityOptions {
     ActivityOptions::with_start_to_close_timeout(limit)
-        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .heartbeat_timeout(heartbeat_timeout(urgency))
         .retry_policy(retry(attempts))
         .priority(priority(org, urgency))
         .build()
@@ -43,11 +45,18 @@ pub fn bounded(org: OrgId, urgency: Urgency, limit: Duration, attempts: u32) -> 
 #[must_use]
 pub fn detached(org: OrgId, urgency: Urgency, limit: Duration) -> ActivityOptions {
     ActivityOptions::with_start_to_close_timeout(limit)
-        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .heartbeat_timeout(heartbeat_timeout(urgency))
         .retry_policy(retry(0))
         .priority(priority(org, urgency))
         .cancellation_token(WorkflowCancellationToken::new())
         .build()
+}
+
+const fn heartbeat_timeout(urgency: Urgency) -> Duration {
+    match urgency {
+        Urgency::WriteBack | Urgency::Person => QUICK_HEARTBEAT,
+        Urgency::Tick => SLOW_HEARTBEAT,
+    }
 }
 
 fn retry(attempts: u32) -> RetryPolicy {

@@ -25,8 +25,6 @@ use crate::options::{Urgency, detached};
 const LIMIT: Duration = Duration::from_mins(3);
 /// How often the same approved value may be sent when looking proved it absent.
 const MOST_ATTEMPTS: u32 = 3;
-/// How often the platform is looked at before an unchanged value counts as proof.
-const LOOKS: u32 = 2;
 /// The wait before looking again when the platform said done but still shows the value from before.
 const PROPAGATION_SECONDS: u64 = 3;
 
@@ -163,10 +161,13 @@ async fn apply(ctx: &mut WorkflowContext<WriteBack>, input: &WriteBackV1) -> Res
         let seen = match ctx.execute_activity(WriteBackCalls::send, named.clone(), options(input)).await? {
             SentV1::Refused => return Ok(State::Failed),
             SentV1::Done => match look(ctx, input, attempt, false).await? {
-                SeenV1::Before => settle(ctx, input, attempt, PROPAGATION_SECONDS).await?,
+                SeenV1::Before => settle(ctx, input, attempt, [PROPAGATION_SECONDS; 2]).await?,
                 seen => seen,
             },
-            SentV1::Unknown { settle_seconds } => settle(ctx, input, attempt, settle_seconds).await?,
+            SentV1::Unknown { settle_seconds, deadline_seconds } => {
+                let rest = deadline_seconds.saturating_sub(settle_seconds).max(settle_seconds);
+                settle(ctx, input, attempt, [settle_seconds, rest]).await?
+            }
         };
         match seen {
             SeenV1::After => return Ok(State::Verified),
@@ -177,22 +178,23 @@ async fn apply(ctx: &mut WorkflowContext<WriteBack>, input: &WriteBackV1) -> Res
     close(ctx, input, State::Failed).await
 }
 
-/// Waits until a request can no longer take effect, and looks; twice.
+/// Looks twice, after these seconds each: a change that stands is found early, and one that does not is believed to be
+/// absent only when the request can no longer take effect.
 async fn settle(
     ctx: &mut WorkflowContext<WriteBack>,
     input: &WriteBackV1,
     attempt: AttemptId,
-    settle_seconds: u64,
+    [first, last]: [u64; 2],
 ) -> Result<SeenV1, ActivityExecutionError> {
     let mut seen = SeenV1::Before;
-    for count in 1..=LOOKS {
+    for (seconds, last_look) in [(first, false), (last, true)] {
         ctx.timer(
-            temporalio_workflow::TimerOptions::builder(Duration::from_secs(settle_seconds))
+            temporalio_workflow::TimerOptions::builder(Duration::from_secs(seconds))
                 .cancellation_token(temporalio_workflow::WorkflowCancellationToken::new())
                 .build(),
         )
         .await;
-        seen = look(ctx, input, attempt, count == LOOKS).await?;
+        seen = look(ctx, input, attempt, last_look).await?;
         if seen != SeenV1::Before {
             break;
         }

@@ -139,6 +139,10 @@ async fn decide(
     let row = rows::fetch(&mut tx, id).await?;
     let viewer = Viewer::of(app, &mut tx, session).await?;
     drop(tx);
+    // Pressed again because no answer came: it is on record.
+    if row.answer.as_ref().is_some_and(|answer| answer.by == session.user && answer.verdict == recorded(verdict)) {
+        return Ok(axum::Json(proposal::read(app, session, id).await?));
+    }
     if let Some(code) = refused(&row, &viewer, verdict, change_hash.as_deref()) {
         return Err(Error::refused(code));
     }
@@ -151,6 +155,14 @@ async fn decide(
     match found.update(WriteBack::decide, decide, format!("{}-{key}", session.user)).await? {
         DecidedV1::Recorded { .. } => Ok(axum::Json(proposal::read(app, session, id).await?)),
         DecidedV1::Refused { code } => Err(Error::refused(code)),
+    }
+}
+
+const fn recorded(verdict: Verdict) -> store::approval::Verdict {
+    match verdict {
+        Verdict::Approve => store::approval::Verdict::Approve,
+        Verdict::Reject => store::approval::Verdict::Reject,
+        Verdict::Cancel => store::approval::Verdict::Cancel,
     }
 }
 

@@ -255,6 +255,21 @@ error_codes! {
         "The change could not be made after several attempts.",
         "The platform was read last and still has the value from before.",
         "Try again later, or change it in the platform.";
+    /// It was approved, but its time was up before it could be sent.
+    TooLate = "write_back.too_late", Rejected,
+        "The change was approved, but could not be sent before its time was up.",
+        "Nothing was sent to the platform.",
+        "If it is still needed, the rule proposes it again with today's numbers.";
+    /// The line stopped between the approval and the sending.
+    LineStopped = "write_back.line_stopped", Rejected,
+        "The line does not run any more: it was paused, or its flight is over.",
+        "Nothing was sent to the platform; the line was left as it is.",
+        "Nothing to do if that is as it should be. If not, start the line in the platform: the rule then judges it again.";
+    /// The rule's limit became stricter than what was approved.
+    GuardrailCrossed = "write_back.guardrail_crossed", Rejected,
+        "The change is larger than the rule allows by now: its limit was lowered after the proposal was made.",
+        "Nothing was sent to the platform.",
+        "Evaluate the rules again for a proposal within the limit, or raise the limit first.";
     /// The line is not in the platform any more.
     LineGone = "write_back.line_gone", Rejected,
         "The line is not in the platform any more, so its setting can't be changed or read.",

@@ -10,6 +10,7 @@ pub mod entity;
 pub mod error_code;
 pub mod finality;
 pub mod flight;
+pub mod guardrail;
 pub mod ids;
 pub mod lake;
 pub mod money;

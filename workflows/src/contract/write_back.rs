@@ -127,10 +127,13 @@ pub struct AttemptV1 {
 pub enum SentV1 {
     /// The platform said that it was done.
     Done,
-    /// The answer is not known: look after this many seconds, twice.
+    /// The answer is not known: look after some seconds, and once more when the request can't take effect any more.
     Unknown {
-        /// How long a request may still take effect.
+        /// Until the first look.
         settle_seconds: u64,
+        /// How long the request may still take effect; only a look after that proves it absent.
+        #[serde(default)]
+        deadline_seconds: u64,
     },
     /// The platform refused; the proposal is closed.
     Refused,
