@@ -202,7 +202,9 @@ pg_bin() {
     fi
 }
 
-as_pg() { if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi; }
+# Put before a command of PostgreSQL's. It becomes that command, so that a signal to its process id reaches the server.
+AS_PG=()
+[ "$(id -u)" != 0 ] || AS_PG=(setpriv --reuid=postgres --regid=postgres --init-groups --)
 
 # start_postgres FOLDER [OPTION...]: a server of our own in FOLDER on a free port; sets PG_ADMIN_URL, PG_PORT, PG_PID.
 # Passwords are random and kept in FOLDER.
@@ -216,11 +218,11 @@ start_postgres() {
     [ "$(id -u)" != 0 ] || chown postgres "$folder/password"
     local password; password=$(cat "$folder/password")
     if [ ! -f "$folder/data/PG_VERSION" ]; then
-        as_pg "$PG_BIN/initdb" -D "$folder/data" -U postgres --auth=scram-sha-256 --pwfile="$folder/password" \
+        ${AS_PG[@]+"${AS_PG[@]}"} "$PG_BIN/initdb" -D "$folder/data" -U postgres --auth=scram-sha-256 --pwfile="$folder/password" \
             -E UTF8 --locale=C.UTF-8 >"$folder.initdb.log" 2>&1 || die "initdb failed: see $folder.initdb.log"
     fi
     PG_PORT=$(free_port)
-    as_pg "$PG_BIN/postgres" -D "$folder/data" -p "$PG_PORT" -c listen_addresses=127.0.0.1 \
+    ${AS_PG[@]+"${AS_PG[@]}"} "$PG_BIN/postgres" -D "$folder/data" -p "$PG_PORT" -c listen_addresses=127.0.0.1 \
         -c unix_socket_directories= -c max_connections=300 "$@" >"$folder.log" 2>&1 &
     PG_PID=$!; started "$folder.log"
     wait_for 30 "PostgreSQL" "$PG_PID" "$PG_BIN/pg_isready" -h 127.0.0.1 -p "$PG_PORT"
