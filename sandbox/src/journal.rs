@@ -60,6 +60,13 @@ pub enum Event {
         /// Unix seconds from which it shows.
         visible_from: i64,
     },
+    /// All restatements were taken back.
+    TakenBack {
+        /// When, in virtual time.
+        at: DateTime<Utc>,
+        /// Unix seconds from which it shows.
+        visible_from: i64,
+    },
     /// A user lost or got back access.
     Access {
         /// Who.
@@ -169,6 +176,10 @@ pub fn replay(state: &mut State, events: Vec<Event>) {
             Event::Restated { at, line_item_id, day, factor_permille, visible_from } => {
                 state.settle(at);
                 state.ledger.restate_day(line_item_id, day, factor_permille, visible_from);
+            }
+            Event::TakenBack { at, visible_from } => {
+                state.settle(at);
+                state.ledger.take_back(visible_from);
             }
             Event::Access { email, lost } => {
                 if let Some(user) = state.world.users.get_mut(&email) {

@@ -1,8 +1,10 @@
 //! The main job, step by step, as a person does it: sign up, connect, choose, look, approve.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::ErrorCode;
 use domain::ids::OrgId;
 use reqwest::Method;
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::{Person, Problem};
+use crate::sandbox_admin::SandboxAdmin;
+use crate::truth::LakeReader;
 use crate::wait::{until, until_is};
 
 /// Longer than anything a person would wait for.
@@ -145,6 +149,76 @@ impl Agency {
             let page = self.person.get("/api/v1/proposals?state=open&limit=50").await?;
             let items = page["items"].as_array().cloned().unwrap_or_default();
             Ok(items.into_iter().find(|proposal| proposal["state"] == "proposed"))
+        })
+        .await
+    }
+
+    /// Has the rules judge everything now, and waits for what they found.
+    ///
+    /// # Errors
+    /// When it is refused, fails or takes too long.
+    pub async fn evaluate(&self) -> Result<Value> {
+        let started = self.person.send(Method::POST, "/api/v1/evaluations", json!({})).await?;
+        let path = format!("/api/v1/evaluations/{}", started["id"].as_str().context("the evaluation's id")?);
+        let ended =
+            until_is("the evaluation to end", PATIENCE, || self.person.get(&path), |seen| seen["state"] != "running")
+                .await?;
+        ensure!(ended["state"] == "done", "the evaluation is {}: {}", ended["state"], ended["problem"]);
+        Ok(ended)
+    }
+
+    /// The newest proposals on which this person may still decide at `now`.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    pub async fn waiting(&self, now: DateTime<Utc>) -> Result<Vec<Value>> {
+        let page = self.person.get("/api/v1/proposals?state=open&limit=50").await?;
+        let fresh = |proposal: &Value| {
+            let expires = proposal["expires_at"].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
+            proposal["state"] == "proposed" && proposal["may_approve"] == true && expires.is_some_and(|at| at > now)
+        };
+        Ok(page["items"].as_array().into_iter().flatten().filter(|proposal| fresh(proposal)).cloned().collect())
+    }
+
+    /// Approves a proposal, and fails unless the platform got exactly one write for it and says what was approved.
+    ///
+    /// # Errors
+    /// Says how far it came.
+    pub async fn approve_and_verify(&self, sandbox: &SandboxAdmin, proposal: &Value) -> Result<()> {
+        let id = proposal["id"].as_str().context("the proposal's id")?;
+        let line = proposal["line"]["platform_id"].as_str().context("the proposal's line")?;
+        self.approve(proposal).await?;
+        let ends = ["verified", "failed", "drifted", "rejected", "expired", "cancelled"];
+        let done = self.proposal_is(id, &ends).await?;
+        ensure!(done["state"] == "verified", "the change is {}: {}", done["state"], done["problem"]);
+        let writes = sandbox.get("/writes").await?;
+        let writes = writes.as_array().or_else(|| writes["writes"].as_array()).cloned().unwrap_or_default();
+        let count = writes.iter().filter(|write| write.to_string().contains(line)).count();
+        ensure!(count == 1, "the platform got {count} writes for line {line}, not one");
+        Ok(())
+    }
+
+    /// Lets a day go by, after which the days that a platform may restate are read again, and waits until gold has other
+    /// figures for all of these lines' days.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn follow(
+        &mut self,
+        sandbox: &SandboxAdmin,
+        lake: &LakeReader,
+        restated: &BTreeSet<(String, NaiveDate)>,
+    ) -> Result<()> {
+        let (before, _) = lake.gold().await?;
+        sandbox.advance(26 * 3600).await?;
+        self.sign_in_again().await?;
+        until("gold to follow the restatement", PATIENCE, || async {
+            self.refresh().await?;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let (now, _) = lake.gold().await?;
+            let same = |(_, line, day): &(String, String, NaiveDate)| restated.contains(&(line.clone(), *day));
+            let missing = before.iter().filter(|(key, was)| same(key) && now.get(key) == Some(was)).count();
+            Ok((missing == 0).then_some(()))
         })
         .await
     }

@@ -5,6 +5,7 @@ pub mod client;
 pub mod faults;
 pub mod histories;
 pub mod journey;
+pub mod own_report;
 pub mod process;
 pub mod sandbox_admin;
 pub mod servers;

@@ -1,6 +1,6 @@
 //! The sandbox's admin interface: moves time, plants faults, and knows the truth that the product is checked against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -97,6 +97,21 @@ impl SandboxAdmin {
         let rows = text.lines().map(serde_json::from_str).collect::<Result<Vec<Value>, _>>()?;
         rows.iter().map(ledger_row).collect()
     }
+}
+
+/// The lines' days whose figures a restatement changed, of what the sandbox answered.
+#[must_use]
+pub fn restated_line_days(answer: &Value) -> BTreeSet<(String, NaiveDate)> {
+    let mut sums: BTreeMap<(String, NaiveDate), [i64; 2]> = BTreeMap::new();
+    for change in answer["changes"].as_array().into_iter().flatten() {
+        let (line, day) = (change["line_item_id"].as_str(), change["day"].as_str().and_then(|day| day.parse().ok()));
+        let Some(key) = line.map(str::to_owned).zip(day) else { continue };
+        let sum = sums.entry(key).or_default();
+        for (total, name) in sum.iter_mut().zip(["impressions", "media_cost_micros"]) {
+            *total += change[name].as_i64().unwrap_or_default();
+        }
+    }
+    sums.into_iter().filter(|(_, sum)| *sum != [0, 0]).map(|(key, _)| key).collect()
 }
 
 fn ledger_row(row: &Value) -> Result<(LineDayKey, Delivered)> {

@@ -408,6 +408,7 @@ const meOf = (org) => ({
   organisation: org.organisation,
   onboarding: onboardingView(org),
   open_proposals: org.proposals.filter((p) => p.state === "proposed").length,
+  now: new Date().toISOString(),
 });
 
 function finishedOrganisation(email, kind) {

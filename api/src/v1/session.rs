@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use domain::ids::OrgId;
 use domain::{Currency, ErrorCode, TimeZone};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -75,6 +76,8 @@ pub struct Me {
     pub onboarding: Option<Onboarding>,
     /// Proposals that wait for an approver.
     pub open_proposals: i64,
+    /// The platform's present moment: what a browser counts "3 minutes ago" from.
+    pub now: DateTime<Utc>,
 }
 
 /// A person.
@@ -211,6 +214,7 @@ async fn read(app: &App, session: &Session) -> Result<Me> {
         organisation: organisation.into(),
         onboarding,
         open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
+        now: app.now(),
     })
 }
 

@@ -19,6 +19,7 @@ async fn who_signs_up_is_signed_in_to_a_new_organisation() {
     let me = browser.get("/api/v1/me").await;
     assert_eq!((me.status, &me.body), (StatusCode::OK, &answer.body));
     assert_eq!(me.body["user"]["email"], "ana@agency.example");
+    assert_eq!(me.body["now"], "2026-11-21T12:00:00Z", "a browser counts from the platform's clock");
     let organisation = &me.body["organisation"];
     assert_eq!((&organisation["name"], &organisation["reporting_currency"]), (&json!("Agency"), &json!("EUR")));
     assert_eq!((&me.body["onboarding"], &me.body["open_proposals"]), (&json!(null), &json!(0)));

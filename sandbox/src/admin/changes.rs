@@ -74,13 +74,27 @@ pub(super) async fn restate(State(sandbox): State<Arc<Sandbox>>, Json(wish): Jso
             }
         }
     }
+    Ok(Json(told(effective_at, &changes)))
+}
+
+/// Puts every restated figure back to what it was.
+pub(super) async fn take_back(State(sandbox): State<Arc<Sandbox>>) -> Answer {
+    let (mut state, now) = sandbox.settled();
+    let effective_at = effective_at(&state, now);
+    let visible_from = effective_at.timestamp();
+    let changes = state.ledger.take_back(visible_from);
+    state.journal.note(&Event::TakenBack { at: now, visible_from });
+    Ok(Json(told(effective_at, &changes)))
+}
+
+fn told(effective_at: DateTime<Utc>, changes: &[Change]) -> Value {
     let days: BTreeSet<NaiveDate> = changes.iter().map(|change| change.day).collect();
-    Ok(Json(json!({
+    json!({
         "effective_at": write_instant(effective_at),
         "changed_rows": changes.len(),
         "days": days,
         "changes": changes.iter().map(describe).collect::<Vec<_>>(),
-    })))
+    })
 }
 
 /// Reports print their time to the minute. A restatement therefore acts from the beginning of this
@@ -167,16 +181,30 @@ pub(super) async fn change_line_item(
     Path(id): Path<u64>,
     Json(values): Json<Document>,
 ) -> Answer {
+    change(&sandbox, Kind::LineItem, id, values)
+}
+
+/// As [`change_line_item`], for a campaign.
+pub(super) async fn change_campaign(
+    State(sandbox): State<Arc<Sandbox>>,
+    Path(id): Path<u64>,
+    Json(values): Json<Document>,
+) -> Answer {
+    change(&sandbox, Kind::Campaign, id, values)
+}
+
+fn change(sandbox: &Sandbox, kind: Kind, id: u64, values: Document) -> Answer {
     let (mut state, now) = sandbox.settled();
-    let key = state.world.line_item_key(id).ok_or_else(|| Refusal::missing(format!("line item {id}")))?;
+    let key = state.world.entities.keys().find(|key| key.0 == kind && key.2 == id).copied();
+    let key = key.ok_or_else(|| Refusal::missing(format!("entity {id}")))?;
     let mut after = state.world.entities.get(&key).cloned().unwrap_or_default();
     for (path, value) in values {
-        let (field, _) = schema::lookup(Kind::LineItem, &path)
-            .ok_or_else(|| Refusal::bad(format!("A line item has no field {path}.")))?;
+        let (field, _) =
+            schema::lookup(kind, &path).ok_or_else(|| Refusal::bad(format!("Entity {id} has no field {path}.")))?;
         put(&mut after, &path, Some(schema::normalize(field.kind, value)).filter(|value| !value.is_null()));
     }
     let mut violations = Vec::new();
-    schema::check(schema::fields(Kind::LineItem), &Value::Object(after.clone()), "", &mut violations);
+    schema::check(schema::fields(kind), &Value::Object(after.clone()), "", &mut violations);
     if let Some(violation) = violations.first() {
         return Err(Refusal::bad(format!("{}: {}", violation.field, violation.description)));
     }

@@ -49,6 +49,7 @@ pub fn routes() -> Router<Arc<Sandbox>> {
         .route("/world", get(truth::world))
         .route("/ledger", get(truth::ledger))
         .route("/restate", post(changes::restate))
+        .route("/restate/take-back", post(changes::take_back))
         .route("/calls", get(calls))
         .route("/writes", get(writes))
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
@@ -57,6 +58,7 @@ pub fn routes() -> Router<Arc<Sandbox>> {
         .route("/users/{email}/restore-access", post(changes::restore_access))
         .route("/advertisers/{id}/remove", post(changes::remove_advertiser))
         .route("/advertisers/{id}/restore", post(changes::restore_advertiser))
+        .route("/entities/campaigns/{id}", post(changes::change_campaign))
         .route("/entities/line-items/{id}", post(changes::change_line_item))
 }
 

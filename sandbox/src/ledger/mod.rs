@@ -166,6 +166,8 @@ pub struct Account {
     texts: Vec<Texts>,
     /// All entries by day and device, whether visible yet or not; restatements start from it.
     sums: BTreeMap<(NaiveDate, Device), Metrics>,
+    /// What somebody's restatements have added and not taken back.
+    restated: BTreeMap<(NaiveDate, Device), Metrics>,
     spent_micros: i64,
 }
 
@@ -174,6 +176,12 @@ impl Account {
         *self.sums.entry((entry.day, entry.device)).or_default() += entry.metrics;
         self.spent_micros += entry.metrics.media_cost_micros;
         self.entries.push(entry);
+    }
+
+    /// A correction is no spend: the money that paced the line stays as it was.
+    fn correct(&mut self, day: NaiveDate, device: Device, difference: Metrics, visible_from: i64) {
+        self.append(Entry { day, hour: None, device, visible_from, metrics: difference, withheld: 0, texts: None });
+        self.spent_micros -= difference.media_cost_micros;
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDate;
 
-use super::{Device, Entry, Ledger, METRIC_COUNT, Metrics};
+use super::{Device, Ledger, METRIC_COUNT, Metrics};
 
 /// One restated (line item, day, device).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +38,25 @@ impl Ledger {
             if difference.is_zero() {
                 continue;
             }
-            let entry = Entry { day, hour: None, device, visible_from, metrics: difference, withheld: 0, texts: None };
-            account.append(entry);
-            // A correction is no spend: the money that paced the line stays as it was.
-            account.spent_micros -= difference.media_cost_micros;
+            account.correct(day, device, difference, visible_from);
+            *account.restated.entry((day, device)).or_default() += difference;
             changes.push(Change { line_item_id, day, device, difference });
+        }
+        changes
+    }
+
+    /// Takes back everything that was restated so far, to the last figure; returns what changed.
+    pub fn take_back(&mut self, visible_from: i64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (line_item_id, account) in &mut self.accounts {
+            for ((day, device), restated) in std::mem::take(&mut account.restated) {
+                let difference = Metrics::from_figures(restated.figures().map(|figure| -figure));
+                if difference.is_zero() {
+                    continue;
+                }
+                account.correct(day, device, difference, visible_from);
+                changes.push(Change { line_item_id: *line_item_id, day, device, difference });
+            }
         }
         changes
     }

@@ -172,15 +172,6 @@ impl World {
         })
     }
 
-    /// Where a line item is kept, whoever owns it.
-    #[must_use]
-    pub fn line_item_key(&self, line_item_id: u64) -> Option<EntityKey> {
-        self.advertisers
-            .keys()
-            .map(|advertiser_id| (Kind::LineItem, *advertiser_id, line_item_id))
-            .find(|key| self.entities.contains_key(key))
-    }
-
     /// The document of an entity's parent, by the kind of the parent.
     #[must_use]
     pub fn parent(&self, document: &Document, kind: Kind) -> Option<&Document> {

@@ -101,6 +101,32 @@ async fn its_days_can_be_restated() {
 }
 
 #[tokio::test]
+async fn a_restatement_can_be_taken_back_to_the_last_figure() {
+    let twin = imported();
+    let before = twin.ledger(twin.now()).await;
+    for _ in 0..2 {
+        twin.post("/admin/v1/restate", json!({"days": 25})).await;
+    }
+    assert!(twin.ledger(twin.now()).await != before);
+    let taken = twin.post("/admin/v1/restate/take-back", json!({})).await;
+    assert_eq!(taken["days"].as_array().unwrap().len(), 25);
+    assert!(twin.ledger(twin.now()).await == before);
+    let again = twin.post("/admin/v1/restate/take-back", json!({})).await;
+    assert_eq!(again["changed_rows"], 0, "once");
+}
+
+#[tokio::test]
+async fn a_campaign_s_estimate_can_be_replaced() {
+    let twin = imported();
+    let world = twin.get("/admin/v1/world").await;
+    let id = world["campaigns"][0]["campaign_id"].as_str().unwrap().to_owned();
+    let wish = json!({"campaignFlight.plannedSpendAmountMicros": "5000000000"});
+    twin.post(&format!("/admin/v1/entities/campaigns/{id}"), wish).await;
+    let world = twin.get("/admin/v1/world").await;
+    assert_eq!(world["campaigns"][0]["planned_spend_micros"], 5_000_000_000_i64);
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_report_is_refused_with_a_sentence() {
     let options = Options { report: Some(PathBuf::from(file!()).join("missing")), ..Options::default() };
     let Err(StartError::Report(bad)) = Sandbox::new(options) else { panic!("it started") };

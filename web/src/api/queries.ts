@@ -1,12 +1,15 @@
 /** The one query layer: what the screens may read and do. Paths of the API appear in this file only. */
 import {
+  hashKey,
   QueryClient,
   queryOptions,
   useMutation,
   useQueryClient,
+  type QueryState,
   type UseMutationResult,
 } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
+import { followServer } from "../format/clock";
 import { api, client, idempotent, IntentKeys } from "./client";
 import { asProblem } from "./problem";
 import type { Me, Onboarding, Platform, Problem, Proposal, SessionIn, SignUpIn } from "./types";
@@ -16,7 +19,7 @@ const SECOND = 1_000;
 const MAX_RETRIES = 2;
 
 export function createQueryClient(): QueryClient {
-  return new QueryClient({
+  const queries = new QueryClient({
     defaultOptions: {
       queries: {
         staleTime: 10 * SECOND,
@@ -25,6 +28,12 @@ export function createQueryClient(): QueryClient {
       },
     },
   });
+  queries.getQueryCache().subscribe(({ type, query }) => {
+    if (type !== "updated" || query.queryHash !== hashKey(meQuery().queryKey)) return;
+    const { data, dataUpdatedAt } = query.state as QueryState<Me>;
+    if (data) followServer(data.now, dataUpdatedAt);
+  });
+  return queries;
 }
 
 // ---- who is here ----

@@ -899,6 +899,11 @@ export interface components {
     MarkerKind: "write_back" | "proposal";
     /** @description Who is signed in, and what waits for them. */
     Me: {
+      /**
+       * Format: date-time
+       * @description The platform's present moment: what a browser counts "3 minutes ago" from.
+       */
+      now: string;
       onboarding?: components["schemas"]["Onboarding"] | null;
       /**
        * Format: int64

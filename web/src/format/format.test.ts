@@ -1,4 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
+import { createQueryClient, meQuery } from "../api/queries";
+import type { Me } from "../api/types";
+import { followServer } from "./clock";
 import { compare, divide, subtract } from "./decimal";
 import {
   day,
@@ -68,6 +71,27 @@ describe("days and moments", () => {
     expect(duration(0.42)).toBe("0.4 s");
     expect(duration(95)).toBe("1 min 35 s");
     expect(duration(11_400)).toBe("3 h 10 min");
+  });
+});
+
+describe("the platform's clock", () => {
+  afterEach(() => followServer(new Date().toISOString()));
+
+  it("is what relative times are counted from, not the browser's", () => {
+    followServer("2031-01-02T12:00:00Z");
+    expect(fromNow("2031-01-02T11:51:00Z")).toMatch(/9 min/);
+    expect(fromNow("2031-01-02T14:10:00Z")).toMatch(/2 hr|2 hours/);
+  });
+
+  it("is taken from the moment at which the answer came, not at which it is looked at", () => {
+    followServer("2031-01-02T12:00:00Z", Date.now() - 60_000);
+    expect(fromNow("2031-01-02T12:00:00Z")).toMatch(/1 min/);
+  });
+
+  it("follows every answer that says who is signed in", () => {
+    const queries = createQueryClient();
+    queries.setQueryData(meQuery().queryKey, { now: "2031-01-02T12:00:00Z" } as Me);
+    expect(fromNow("2031-01-02T11:51:00Z")).toMatch(/9 min/);
   });
 });
 

@@ -3,6 +3,7 @@
  * Intl, which formats them without passing through a float.
  */
 import type { Money } from "../api/types";
+import { serverNow } from "./clock";
 
 /** The interface speaks English, so figures follow the viewer's English: 11/21/2026 reads wrongly in Berlin. */
 export const locale: string =
@@ -151,7 +152,7 @@ export function timeOfDay(text: string, zone: string): string {
 }
 
 /** "Europe/Berlin" → "Berlin time (GMT+1)". */
-export function zoneName(zone: string, at: Date = new Date()): string {
+export function zoneName(zone: string, at: Date = new Date(serverNow())): string {
   const city = zone.split("/").at(-1)?.replaceAll("_", " ") ?? zone;
   const offset = new Intl.DateTimeFormat(locale, { timeZone: zone, timeZoneName: "shortOffset" })
     .formatToParts(at)
@@ -167,7 +168,7 @@ const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 
 /** "3 min. ago", "in 2 hr." */
-export function fromNow(text: string, now: number = Date.now()): string {
+export function fromNow(text: string, now: number = serverNow()): string {
   const seconds = Math.round((new Date(text).getTime() - now) / 1_000);
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "short" });
   for (const [unit, size] of STEPS) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::Flight;
+use domain::entity::Field;
 use domain::ids::{EntityId, ProposalId};
+use domain::write_back::State;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use uuid::Uuid;
@@ -116,7 +118,7 @@ macro_rules! proposals {
                       coalesce(cardinality(d.pulls), 0) AS "pulls!", d.finished_at AS "judged_at?", p.created_at,
                       p.expires_at, p.closed_at, v.verdict AS "verdict?", v.user_id AS "answered_by?",
                       v.user_name AS "answered_by_name?", v.reason AS "reason?", v.decided_at AS "answered_at?", p.live,
-                      p.live_read_at, p.error_code, p.error_detail
+                      p.live_read_at, e.daily_budget AS last_read, e.read_at AS last_read_at, p.error_code, p.error_detail
                FROM proposals p
                JOIN connections n ON n.org_id = p.org_id AND n.id = p.connection_id
                JOIN accounts a ON a.org_id = p.org_id AND a.id = p.account_id
@@ -180,6 +182,8 @@ struct Row {
     answered_at: Option<DateTime<Utc>>,
     live: Option<Decimal>,
     live_read_at: Option<DateTime<Utc>>,
+    last_read: Option<Decimal>,
+    last_read_at: DateTime<Utc>,
     error_code: Option<String>,
     error_detail: Option<String>,
 }
@@ -189,7 +193,7 @@ impl TryFrom<Row> for Proposal {
 
     // Too many fields to name twice: a column that is not read is reported by the compiler as dead code.
     fn try_from(row: Row) -> Result<Self> {
-        let (origin, flight, answer) = (row.origin()?, row.flight()?, row.answer()?);
+        let (origin, flight, answer, live) = (row.origin()?, row.flight()?, row.answer()?, row.live()?);
         let currency = parsed("currency", &row.currency)?;
         Ok(Self {
             id: row.id.into(),
@@ -220,10 +224,7 @@ impl TryFrom<Row> for Proposal {
             expires_at: row.expires_at,
             closed_at: row.closed_at,
             answer,
-            live: row
-                .live
-                .zip(row.live_read_at)
-                .map(|(live, read_at)| Live { value: convert::money(live, currency), read_at }),
+            live,
             error_code: error_code(row.error_code.as_deref())?,
             error_detail: row.error_detail,
         })
@@ -250,6 +251,19 @@ impl Row {
         let zone = parsed("time_zone", &self.time_zone)?;
         let budget = convert::money(budget, parsed("currency", &self.currency)?);
         Ok(Some(Flight { days: convert::days(first, last)?, zone, budget }))
+    }
+
+    /// What the platform said last: to this proposal's own reading, or, as long as nothing of it can have been sent, to
+    /// that of its campaigns and lines.
+    fn live(&self) -> Result<Option<Live>> {
+        let waits = matches!(parsed("state", &self.state)?, State::Proposed | State::Approved);
+        let last = match parsed("field", &self.field)? {
+            Field::DailyBudget => self.last_read.map(|amount| (amount, self.last_read_at)),
+        };
+        let newest =
+            self.live.zip(self.live_read_at).into_iter().chain(last.filter(|_| waits)).max_by_key(|(_, at)| *at);
+        let currency = parsed("currency", &self.currency)?;
+        Ok(newest.map(|(amount, read_at)| Live { value: convert::money(amount, currency), read_at }))
     }
 
     fn answer(&self) -> Result<Option<Answer>> {

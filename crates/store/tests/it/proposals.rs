@@ -49,7 +49,7 @@ async fn a_proposal_comes_back_as_it_was_made_with_the_hash_of_exactly_its_chang
     assert_eq!((read.entity, read.entity_name.as_str()), (world.line, "line l1"));
     assert_eq!((read.campaign, read.campaign_name.as_deref()), (Some(world.campaign), Some("campaign c1")));
     assert_eq!((read.account, read.account_name.as_str()), (world.accounts[0], "One"));
-    assert_eq!((read.flight, &read.answer, read.live), (Some(crate::world::flight()), &None, None));
+    assert_eq!((read.flight, &read.answer), (Some(crate::world::flight()), &None));
     let line = entity::fetch(&mut tx, world.line).await.unwrap();
     assert_eq!(read.change().entity, line.key());
 
@@ -58,6 +58,23 @@ async fn a_proposal_comes_back_as_it_was_made_with_the_hash_of_exactly_its_chang
     let line = &audit::list_about(&mut tx, id.uuid()).await.unwrap()[0];
     assert_eq!((line.actor, line.actor_name.as_deref()), (Actor::Rule(world.rule), Some(rule::DEFAULT_NAME)));
     assert_eq!((&line.action[..], &line.title[..]), ("proposal.create", "line l1"));
+}
+
+#[tokio::test]
+async fn while_a_proposal_waits_it_shows_what_the_platform_said_last() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let id = world.proposed(&mut tx).await;
+    let live = |amount, minute| Some(Live { value: eur(amount), read_at: after(minute) });
+    assert_eq!(proposal::fetch(&mut tx, id).await.unwrap().live, live("100", 0));
+    entity::update_daily_budget(&mut tx, world.line, eur("90"), after(5)).await.unwrap();
+    assert_eq!(proposal::fetch(&mut tx, id).await.unwrap().live, live("90", 5), "somebody changed it in the platform");
+    assert_eq!(proposal::page(&mut tx, Filter::Open, Page::first(10)).await.unwrap().items[0].live, live("90", 5));
+
+    let drifted = Detail { live: live("80", 4), ..Detail::by(Actor::System, after(7)) };
+    proposal::transition(&mut tx, id, Event::Expire, &drifted).await.unwrap();
+    let closed = proposal::fetch(&mut tx, id).await.unwrap();
+    assert_eq!(closed.live, live("80", 4), "a closed one shows what itself has read");
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ const me: Me = {
   },
   onboarding: onboardingWith({ state: "done" }),
   open_proposals: 0,
+  now: "2026-11-21T12:00:00Z",
 };
 const overview: Overview = {
   totals: [],

@@ -1,5 +1,6 @@
 import { Text } from "@mantine/core";
 import { useEffect, useState } from "react";
+import { serverNow } from "../../format/clock";
 import { duration } from "../../format/format";
 import { useText } from "../../ui/text";
 
@@ -8,11 +9,11 @@ const LAST_MINUTES_SECONDS = 120;
 /** The time that is left to decide; every second counts only at the end. */
 export function Expiry({ at }: { at: string }) {
   const text = useText();
-  const [now, setNow] = useState(Date.now);
+  const [now, setNow] = useState(serverNow);
   const seconds = Math.round((new Date(at).getTime() - now) / 1_000);
   const pause = seconds > LAST_MINUTES_SECONDS ? 15_000 : 1_000;
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), pause);
+    const timer = setInterval(() => setNow(serverNow()), pause);
     return () => clearInterval(timer);
   }, [pause]);
   if (seconds <= 0) return <b>{text("expiry.over")}</b>;

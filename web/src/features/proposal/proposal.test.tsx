@@ -1,6 +1,7 @@
 import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
+import { useProposal } from "../../api/queries";
 import { problem, proposalWith } from "../../test/fixtures";
 import { show } from "../../test/render";
 import { useShortcutsSwitch } from "../../ui/shortcuts";
@@ -95,6 +96,22 @@ describe("the decision", () => {
     show(<Decide proposal={moved} />);
     expect(screen.queryByRole("button", { name: "Approve" })).not.toBeInTheDocument();
     expect(screen.getByRole("button", { name: "Check again" })).toBeEnabled();
+  });
+
+  it("checks again by asking what the platform has now", async () => {
+    const read = (amount: string) =>
+      proposalWith({ live: { value: usd(amount), read_at: "2026-11-21T12:00:00Z" } });
+    const fetch = vi.spyOn(globalThis, "fetch");
+    fetch.mockImplementation(async () =>
+      json(read(fetch.mock.calls.length > 1 ? "200.00" : "225.00")),
+    );
+    function Waiting() {
+      const proposal = useProposal("pro_1").data;
+      return proposal ? <Decide proposal={proposal} /> : null;
+    }
+    show(<Waiting />);
+    await userEvent.click(await screen.findByRole("button", { name: "Check again" }));
+    expect(await screen.findByRole("button", { name: "Approve" })).toBeEnabled();
   });
 
   it("says why one may not approve", () => {
