@@ -15,6 +15,10 @@ else
     CLP_DATA=${CLP_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/clp/$CLONE_ID}
 fi
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CLP_CACHE/target}
+# Cargo takes the crates of two clones that share a target folder for the same ones, and then runs one clone's programs as
+# the other's. A setting without effect (more units than any crate has parts), another one in each clone, keeps them apart;
+# that of the dependencies is pinned in Cargo.toml, so that they stay shared.
+export CARGO_PROFILE_DEV_CODEGEN_UNITS=$((1000 + 16#${CLONE_ID:0:4}))
 export SQLX_OFFLINE=${SQLX_OFFLINE:-true}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 TEMPORAL_CLI_VERSION=1.5.1
