@@ -8,4 +8,5 @@ mod histories;
 mod journey;
 mod kills;
 mod pyiceberg;
+mod recovery;
 mod schedule;
