@@ -14,14 +14,17 @@ use store::Store;
 use store::account::Account;
 use store::connection::Connection;
 use temporalio_client::Client;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 use url::Url;
 
 use crate::failure::Error;
+use crate::gates::Gates;
 use crate::ports::{PointerPort, QuotaPort, TokenPort};
 
 /// Connections to PostgreSQL per worker.
 const MOST_CONNECTIONS: u32 = 16;
+/// Tokens that a worker renews at the same time, each with one of those connections in hand.
+const MOST_RENEWALS: usize = 4;
 
 /// The shared parts.
 pub struct Context {
@@ -34,6 +37,7 @@ pub struct Context {
     platforms: BTreeMap<String, Arc<dyn AdPlatform>>,
     /// One per connection, so that a token is renewed once however many activities use it.
     accesses: Mutex<BTreeMap<(OrgId, ConnectionId), Arc<Access>>>,
+    renewals: Arc<Semaphore>,
 }
 
 impl Context {
@@ -52,7 +56,8 @@ impl Context {
             let platform = connectors::platform(environment.platform, endpoints, timeouts, Arc::clone(&clock))?;
             platforms.insert(environment.name.clone(), platform);
         }
-        Ok(Self { store, lake, clock, vault, client, settings, platforms, accesses: Mutex::default() })
+        let (accesses, renewals) = (Mutex::default(), Arc::new(Semaphore::new(MOST_RENEWALS)));
+        Ok(Self { store, lake, clock, vault, client, settings, platforms, accesses, renewals })
     }
 
     /// The connector of a connection.
@@ -74,9 +79,9 @@ impl Context {
     pub(crate) async fn access(&self, org: OrgId, connection: &Connection) -> Arc<Access> {
         let mut accesses = self.accesses.lock().await;
         let access = accesses.entry((org, connection.id)).or_insert_with(|| {
-            let keeper =
-                TokenPort { store: self.store.clone(), vault: self.vault.clone(), org, connection: connection.id };
-            Arc::new(Access::new(Arc::new(keeper), self.quota(&connection.environment)))
+            let (store, vault, renewals) = (self.store.clone(), self.vault.clone(), Arc::clone(&self.renewals));
+            let keeper = TokenPort { store, vault, org, connection: connection.id, renewals };
+            Arc::new(Access::new(Arc::new(keeper), self.quota(connection)))
         });
         Arc::clone(access)
     }
@@ -86,10 +91,11 @@ impl Context {
         self.accesses.lock().await.remove(&(org, connection));
     }
 
-    /// The quotas of an environment.
-    pub(crate) fn quota(&self, environment: &str) -> Arc<QuotaPort> {
+    /// A connection's part in the quotas of its environment.
+    pub(crate) fn quota(&self, connection: &Connection) -> Arc<QuotaPort> {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
-        Arc::new(QuotaPort { store, clock, environment: environment.to_owned() })
+        let gates = Gates { environment: connection.environment.clone(), connection: connection.id };
+        Arc::new(QuotaPort { store, clock, gates })
     }
 
     /// Where an organisation's tables stand.

@@ -6,6 +6,7 @@
 
 mod context;
 mod failure;
+mod gates;
 mod heartbeat;
 pub mod ingestion;
 pub mod onboarding;

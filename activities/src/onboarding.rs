@@ -120,7 +120,7 @@ async fn exchange(context: &Context, input: &ConnectV1) -> Result<StepV1, Error>
     let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
     let (code, verifier) =
         (open(sealed_code, places::code(input.consent))?, open(sealed_verifier, places::verifier(input.connection))?);
-    let quota = context.quota(&connection.environment);
+    let quota = context.quota(&connection);
     let platform = context.platform(&connection)?;
     let credentials = match platform.exchange_code(quota.as_ref(), &code, &verifier, &consent.redirect_uri).await {
         Ok(credentials) => credentials,

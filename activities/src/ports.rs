@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use connectors::{Call, Credentials, Family, KeeperError, Permit, Quota, TokenKeeper};
+use connectors::{Call, Credentials, Family, KeeperError, Permit, Quota, Refusal, TokenKeeper};
 use domain::ids::{ConnectionId, OrgId};
 use domain::lake::TableName;
 use domain::{Clock, TimeZone};
@@ -15,6 +15,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::Store;
 use store::quota::{Grant, Window};
+use tokio::sync::Semaphore;
+
+use crate::gates::Gates;
 
 /// Where the tables' pointers stand.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(crate) struct TokenPort {
     pub(crate) vault: Vault,
     pub(crate) org: OrgId,
     pub(crate) connection: ConnectionId,
+    /// Renewals that may be under way at once: each keeps a connection to PostgreSQL while the platform answers.
+    pub(crate) renewals: Arc<Semaphore>,
 }
 
 /// What is sealed.
@@ -82,14 +87,22 @@ impl TokenKeeper for TokenPort {
         store::connection::replace_credentials(&mut tx, self.connection, &sealed).await?;
         Ok(tx.commit().await?)
     }
+
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        let place = Arc::clone(&self.renewals).acquire_owned().await?;
+        let mut tx = self.store.begin(self.org).await?;
+        store::connection::refresh_lock(&mut tx, self.connection).await?;
+        // The transaction changes nothing: dropping it gives the lock back.
+        Ok(Box::new((tx, place)))
+    }
 }
 
-/// The quotas of one environment's project, counted in PostgreSQL so that all workers share them.
+/// One connection's part in the quotas of its environment, counted in PostgreSQL so that all workers share them.
 #[derive(Debug)]
 pub(crate) struct QuotaPort {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) environment: String,
+    pub(crate) gates: Gates,
 }
 
 /// Bid Manager: 2,000 calls per project and day, which begins at midnight Pacific; 4 per second, in any second: one
@@ -108,7 +121,7 @@ const PACIFIC: &str = "America/Los_Angeles";
 
 impl QuotaPort {
     fn window(&self, what: &str, anchor: DateTime<Utc>, length: TimeDelta, limit: u64) -> Window {
-        Window { name: format!("{}/{what}", self.environment), anchor, length, limit }
+        Window { name: format!("{}/{what}", self.gates.environment), anchor, length, limit }
     }
 
     /// The windows that a call draws on.
@@ -124,6 +137,17 @@ impl QuotaPort {
                 vec![minute("calls/minute", CALLS_PER_MINUTE), minute("writes/minute", WRITES_PER_MINUTE)]
             }
             Family::Tokens => vec![],
+        }
+    }
+
+    /// Takes what a call needs, or says until when it is refused, and whether that is the account's own quota.
+    async fn take(&self, call: &Call, now: DateTime<Utc>) -> Result<Option<(DateTime<Utc>, bool)>, store::Error> {
+        if let Some((gate, until)) = store::quota::closed(&self.store, &self.gates.passed(call), now).await? {
+            return Ok(Some((until, self.gates.account(call) == Some(gate))));
+        }
+        match store::quota::take(&self.store, &self.windows(call, now), 1, now).await? {
+            Grant::Granted => Ok(None),
+            Grant::Refused { until } => Ok(Some((until, false))),
         }
     }
 }
@@ -143,25 +167,24 @@ impl Quota for QuotaPort {
         metrics::counter!("clp_platform_calls_total", "family" => call.family.name()).increment(1);
         for _ in 0..SHORT_WAITS {
             let now = self.clock.now();
-            let until =
-                match store::quota::take(&self.store, &self.windows(call, now), 1, now).await.map_err(storage)? {
-                    Grant::Granted => return Ok(Permit::grant(call)),
-                    Grant::Refused { until } => until,
-                };
+            let Some((until, is_the_account_s)) = self.take(call, now).await.map_err(storage)? else {
+                return Ok(Permit::grant(call));
+            };
             let retry_after = (until - now).to_std().unwrap_or(Duration::ZERO);
             if retry_after > SHORT_WAIT {
-                return Err(connectors::Error::RateLimited { retry_after, account: call.account.clone() });
+                let account = call.account.clone().filter(|_| is_the_account_s);
+                return Err(connectors::Error::RateLimited { retry_after, account });
             }
             tokio::time::sleep(retry_after).await;
         }
-        Err(connectors::Error::RateLimited { retry_after: SHORT_WAIT, account: call.account.clone() })
+        Err(connectors::Error::RateLimited { retry_after: SHORT_WAIT, account: None })
     }
 
-    async fn learned(&self, call: &Call, retry_after: Duration) {
-        let now = self.clock.now();
-        let until = now + TimeDelta::from_std(retry_after).unwrap_or(TimeDelta::minutes(1));
-        for window in self.windows(call, now) {
-            if let Err(error) = store::quota::block(&self.store, &window.name, until).await {
+    async fn learned(&self, call: &Call, refusal: Refusal) {
+        let Refusal { scope, retry_after } = refusal;
+        let until = self.clock.now() + TimeDelta::from_std(retry_after).unwrap_or(TimeDelta::minutes(1));
+        for gate in self.gates.closed(call, scope) {
+            if let Err(error) = store::quota::block(&self.store, &gate, until).await {
                 tracing::warn!("a refused call could not be remembered: {error}");
             }
         }

@@ -157,7 +157,8 @@ async fn order(agency: &Agency, sandbox: &str, save_rows: Option<&Path>) -> Resu
         connection: agency.connection,
         accounts: &[BULK_ADVERTISER.to_owned()],
         days,
-        planned_at: Utc::now(),
+        since: Utc::now(),
+        refused: &[],
         retried: false,
     };
     let ticket = platform.request_report(&access, &spec, None).await?;

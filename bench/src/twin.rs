@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use connectors::{Call, Credentials, Endpoints, KeeperError, Permit, Quota, Ticket, TokenKeeper};
+use connectors::{Call, Credentials, Endpoints, KeeperError, Permit, Quota, Refusal, Ticket, TokenKeeper};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -135,6 +135,10 @@ impl TokenKeeper for Kept {
     async fn save(&self, _rotated: &Credentials) -> Result<(), KeeperError> {
         Ok(())
     }
+
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        Ok(Box::new(()))
+    }
 }
 
 /// A handful of calls needs no quota.
@@ -146,5 +150,5 @@ impl Quota for Unlimited {
         Ok(Permit::grant(call))
     }
 
-    async fn learned(&self, _call: &Call, _retry_after: std::time::Duration) {}
+    async fn learned(&self, _call: &Call, _refusal: Refusal) {}
 }

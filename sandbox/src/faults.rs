@@ -96,6 +96,8 @@ pub enum Action {
     },
     /// The next report fails.
     ReportFailed,
+    /// The next report is being made for ever.
+    ReportNeverFinishes,
 }
 
 /// What follows a hang.

@@ -8,5 +8,6 @@ mod histories;
 mod journey;
 mod kills;
 mod pyiceberg;
+mod recovery;
 mod report;
 mod schedule;

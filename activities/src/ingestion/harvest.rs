@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::{Access, AdPlatform, ReportState, Ticket};
@@ -21,27 +20,26 @@ use workflows::contract::ingestion::{HarvestV1, HarvestedV1};
 
 use super::IntoStore as _;
 use super::entities;
+use super::limit::{self, Limit};
+use super::setback::put_on_connection;
 use super::standing::{self, Standing};
 use crate::context::Context;
-use crate::failure::{Error, chain};
-
-/// Connections that are worked on at the same time.
-const SIDE_BY_SIDE: usize = 4;
-/// A connection that takes longer is left for the next cycle; what it has staged by then counts.
-const CONNECTION_LIMIT: Duration = Duration::from_mins(8);
+use crate::failure::Error;
 
 pub(super) async fn run(context: &Context, input: &HarvestV1) -> Result<HarvestedV1, Error> {
     let mut tx = context.store.begin(input.org).await?;
     let now = context.clock.now();
     let cycle = store::cycle::open(&mut tx, &input.workflow_id, input.kind.into_store(), now).await?;
-    let connections = store::connection::list(&mut tx).await?;
+    let mut connections = store::connection::list(&mut tx).await?;
     tx.commit().await?;
-    let mut work = Vec::new();
-    let tried = |connection: &&Connection| matches!(connection.status, Status::Healthy | Status::NeedsPermission);
-    for connection in connections.iter().filter(tried) {
-        work.push(within_limit(context, input.org, connection, cycle.id).boxed());
-    }
-    let outcomes: Vec<Result<(), Error>> = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    connections.retain(|connection| matches!(connection.status, Status::Healthy | Status::NeedsPermission));
+    limit::take_turns(&mut connections, cycle.id);
+    let limit = Limit::of(limit::HARVEST);
+    let work: Vec<_> = connections
+        .iter()
+        .map(|connection| within_limit(context, input.org, connection, cycle.id, limit).boxed())
+        .collect();
+    let outcomes: Vec<Result<(), Error>> = stream::iter(work).buffer_unordered(limit::SIDE_BY_SIDE).collect().await;
     outcomes.into_iter().collect::<Result<(), Error>>()?;
     let mut tx = context.store.begin(input.org).await?;
     let pulls = store::pull::list_open(&mut tx, None).await?;
@@ -60,13 +58,22 @@ pub(super) async fn run(context: &Context, input: &HarvestV1) -> Result<Harveste
     Ok(harvested)
 }
 
-async fn within_limit(context: &Context, org: OrgId, connection: &Connection, cycle: CycleId) -> Result<(), Error> {
-    let harvest = tokio::time::timeout(CONNECTION_LIMIT, harvest_connection(context, org, connection, cycle));
-    if let Ok(outcome) = harvest.await {
-        return outcome;
+/// What a connection has staged when time is up counts; the rest of it is left for the next cycle.
+async fn within_limit(
+    context: &Context,
+    org: OrgId,
+    connection: &Connection,
+    cycle: CycleId,
+    limit: Limit,
+) -> Result<(), Error> {
+    match limit.within(harvest_connection(context, org, connection, cycle, limit).boxed()).await {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => put_on_connection(context, org, connection, error).await,
+        None => {
+            tracing::warn!(connection.id = %connection.id, "connection {} is slow: left for later", connection.id);
+            Ok(())
+        }
     }
-    tracing::warn!(connection.id = %connection.id, "connection {} is slow: left for later", connection.id);
-    Ok(())
 }
 
 /// What one connection's work needs at hand.
@@ -82,6 +89,8 @@ pub(super) struct Desk<'a> {
     pub(super) definitions: BTreeMap<domain::ids::ReportId, Definition>,
     /// Whether the work met trouble of the platform.
     pub(super) troubled: AtomicBool,
+    /// How long the work may take.
+    limit: Limit,
 }
 
 impl<'a> Desk<'a> {
@@ -98,59 +107,17 @@ impl<'a> Desk<'a> {
         let definitions = definitions.into_iter().map(|definition| (definition.id, definition)).collect();
         let platform = context.platform(connection)?;
         let access = context.access(org, connection).await;
-        let troubled = AtomicBool::new(false);
-        Ok(Self { context, org, cycle, connection, platform, access, accounts, definitions, troubled })
+        let (troubled, limit) = (AtomicBool::new(false), Limit::of(limit::HARVEST));
+        Ok(Self { context, org, cycle, connection, platform, access, accounts, definitions, troubled, limit })
+    }
+
+    /// The same desk for work that shares its time with other work.
+    fn within(self, limit: Limit) -> Self {
+        Self { limit, ..self }
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.context.clock.now()
-    }
-
-    /// Puts a failure where it belongs: on the pull, on an account, or on the connection, and says what is left of the
-    /// connection. Only a failure of our own storage stops the step.
-    pub(super) async fn not_fetched(&self, pull: &Pull, error: &connectors::Error) -> Result<Standing, Error> {
-        let (code, now) = (error.code(), self.now());
-        let detail = chain(error);
-        tracing::warn!(pull.id = %pull.id, error.code = %code, "pull {} did not go on: {detail}", pull.id);
-        let mut standing = Standing::Same;
-        // A report about several advertisers is refused as a whole when one of them is gone.
-        if code == ErrorCode::PermissionMissing && error.account().is_none() {
-            standing = standing::look(self).await?;
-        }
-        if standing == Standing::Same {
-            self.trouble(error, None).await?;
-        }
-        let mut tx = self.context.store.begin(self.org).await?;
-        let wait = error.retry_after().and_then(|wait| TimeDelta::from_std(wait).ok());
-        let wait = wait.unwrap_or_else(|| TimeDelta::seconds(i64::from(law::retry_wait_seconds(pull.attempts))));
-        match (code.class(), error.account()) {
-            (Class::Configuration, Some(platform_id)) => {
-                if let Some(account) = self.accounts.iter().find(|account| account.platform_id == platform_id) {
-                    store::account::mark_gone(&mut tx, account.id, code, now).await?;
-                }
-                store::pull::fail(&mut tx, pull.id, code, Some(&detail), Some(self.cycle), now).await?;
-            }
-            (Class::Configuration, None) if standing == Standing::Changed => {
-                store::pull::postpone(&mut tx, pull.id, now, None).await?;
-            }
-            (Class::Configuration, None) => {
-                store::pull::postpone(&mut tx, pull.id, now + wait, Some(code)).await?;
-            }
-            (Class::Transient, _) if code == ErrorCode::RateLimited => {
-                store::pull::postpone(&mut tx, pull.id, now + wait, None).await?;
-            }
-            (Class::Transient | Class::Rejected, _) if pull.attempts + 1 < law::most_failures(pull.kind) => {
-                // A pull that the platform has not been asked for yet stays planned; one that it was is asked for anew.
-                if !store::pull::start_over(&mut tx, pull.id, now + wait, code).await? {
-                    store::pull::postpone(&mut tx, pull.id, now + wait, Some(code)).await?;
-                }
-            }
-            (Class::Transient | Class::Rejected, _) => {
-                store::pull::fail(&mut tx, pull.id, code, Some(&detail), Some(self.cycle), now).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(standing)
     }
 }
 
@@ -159,8 +126,9 @@ async fn harvest_connection(
     org: OrgId,
     connection: &Connection,
     cycle: CycleId,
+    limit: Limit,
 ) -> Result<(), Error> {
-    let desk = Desk::open(context, org, connection, cycle).await?;
+    let desk = Desk::open(context, org, connection, cycle).await?.within(limit);
     if !standing::is_in_doubt(&desk).await? {
         return desk.harvest().await;
     }
@@ -171,7 +139,7 @@ async fn harvest_connection(
     let mut tx = context.store.begin(org).await?;
     let connection = store::connection::fetch(&mut tx, connection.id).await?;
     tx.commit().await?;
-    Desk::open(context, org, &connection, cycle).await?.harvest().await
+    Desk::open(context, org, &connection, cycle).await?.within(limit).harvest().await
 }
 
 impl Desk<'_> {
@@ -195,16 +163,26 @@ impl Desk<'_> {
         tx.commit().await?;
         let mut answered = false;
         for pull in open.iter().filter(|pull| is_due_for_poll(pull, now)) {
+            if self.limit.is_late() {
+                break;
+            }
             if self.readable(pull).len() < pull.accounts.len() {
                 // It is also about an advertiser that is gone: it is asked for anew, without it.
                 let mut tx = self.context.store.begin(self.org).await?;
-                store::pull::start_over(&mut tx, pull.id, now, ErrorCode::AccountGone).await?;
+                store::pull::start_over(&mut tx, pull.id, now, ErrorCode::AccountGone, now).await?;
                 tx.commit().await?;
                 continue;
             }
-            let Some(error) = self.advance(pull).await? else {
-                answered = true;
-                continue;
+            let error = match self.advance(pull).await {
+                Ok(None) => {
+                    answered = true;
+                    continue;
+                }
+                Ok(Some(error)) => error,
+                Err(error) => {
+                    self.put_down(pull, error).await?;
+                    continue;
+                }
             };
             self.not_fetched(pull, &error).await?;
             // Without authorisation the other pulls would fail in the same way.
@@ -229,6 +207,11 @@ impl Desk<'_> {
             Err(error) => return storage_or(error),
         };
         match state {
+            ReportState::Pending if self.is_overdue(pull) => {
+                let since = pull.requested_at.unwrap_or(pull.planned_at);
+                let detail = format!("asked for at {since} and still not made");
+                Ok(Some(connectors::Error::Report { code: ErrorCode::ReportFailed, detail }))
+            }
             ReportState::Pending => {
                 let wait = TimeDelta::seconds(i64::from(law::poll_wait_seconds(pull.kind, pull.polls + 1)));
                 let mut tx = self.context.store.begin(self.org).await?;
@@ -248,7 +231,7 @@ impl Desk<'_> {
                 };
                 let pointers = self.context.pointers(self.org);
                 let scope = scope(self.org, pull, definition, &self.accounts);
-                match self.context.lake.stage_pull(&pointers, &scope, rows).await {
+                match self.context.lake.stage_pull(&pointers, &scope, self.limit.rows(rows)).await {
                     Ok(staged) => self.staged(pull, &staged).await.map(|()| None),
                     Err(StageError::Source(error)) => storage_or(error),
                     Err(StageError::Lake(lakehouse::Error::Rejected { rejection, .. })) => {

@@ -5,9 +5,12 @@
 
 mod commit;
 mod entities;
+mod follow_up;
 mod hand_over;
 mod harvest;
+mod limit;
 mod request;
+mod setback;
 mod standing;
 
 use std::sync::Arc;

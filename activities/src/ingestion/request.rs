@@ -9,27 +9,48 @@ use store::connection::{Connection, Status};
 use store::pull::{Plan, Pull};
 use workflows::contract::ingestion::{CycleStepV1, RequestedV1};
 
+use super::follow_up;
 use super::harvest::Desk;
+use super::limit::{self, Limit};
+use super::setback::{put_on_connection, wait_after};
 use super::standing::Standing;
 use crate::context::Context;
 use crate::failure::Error;
 
-const SIDE_BY_SIDE: usize = 4;
-/// Reports that one connection has made at the same time: platforms limit them, and history can wait.
-const MOST_AT_ONCE: usize = 4;
+/// Reports of history that one cycle plans again for a connection and a definition.
+const MOST_HEALED: u32 = 4;
 
 /// `again` says that an earlier attempt of this step may have asked a platform already.
 pub(super) async fn run(context: &Context, input: &CycleStepV1, again: bool) -> Result<RequestedV1, Error> {
     let mut tx = context.store.begin(input.org).await?;
-    let connections = store::connection::list(&mut tx).await?;
+    let mut connections = store::connection::list(&mut tx).await?;
     tx.commit().await?;
-    let mut work = Vec::new();
-    for connection in connections.iter().filter(|connection| connection.status == Status::Healthy) {
-        work.push(request_connection(context, input, connection, again).boxed());
-    }
-    let outcomes: Vec<Result<u32, Error>> = stream::iter(work).buffer_unordered(SIDE_BY_SIDE).collect().await;
+    connections.retain(|connection| connection.status == Status::Healthy);
+    limit::take_turns(&mut connections, input.cycle);
+    let limit = Limit::of(limit::REQUEST);
+    let work: Vec<_> =
+        connections.iter().map(|connection| within_limit(context, input, connection, again, limit).boxed()).collect();
+    let outcomes: Vec<Result<u32, Error>> = stream::iter(work).buffer_unordered(limit::SIDE_BY_SIDE).collect().await;
     let requested = outcomes.into_iter().sum::<Result<u32, Error>>()?;
     close(context, input, requested).await
+}
+
+/// What a connection has asked for when time is up is found again by the next cycle, which goes on from there.
+async fn within_limit(
+    context: &Context,
+    input: &CycleStepV1,
+    connection: &Connection,
+    again: bool,
+    limit: Limit,
+) -> Result<u32, Error> {
+    match limit.within(request_connection(context, input, connection, again).boxed()).await {
+        Some(Ok(requested)) => Ok(requested),
+        Some(Err(error)) => put_on_connection(context, input.org, connection, error).await.map(|()| 0),
+        None => {
+            tracing::warn!(connection.id = %connection.id, "connection {} is slow: left for later", connection.id);
+            Ok(0)
+        }
+    }
 }
 
 async fn request_connection(
@@ -63,37 +84,58 @@ async fn request_due(desk: &Desk<'_>, input: &CycleStepV1, again: bool) -> Resul
     let mut open = store::pull::list_open(&mut tx, Some(connection.id)).await?;
     tx.commit().await?;
     open.sort_by_key(|pull| (order(pull.kind), std::cmp::Reverse(pull.days.last()), pull.id));
-    let under_way = open.iter().filter(|pull| pull.state == State::Requested).count();
+    let mut under_way: Vec<Kind> =
+        open.iter().filter(|pull| pull.state == State::Requested).map(|pull| pull.kind).collect();
     let mut requested = 0;
-    for pull in open.iter().filter(|pull| is_due(pull, now)).take(MOST_AT_ONCE.saturating_sub(under_way)) {
+    for pull in open.iter().filter(|pull| is_due(pull, now)) {
+        if !law::has_room(pull.kind, &under_way) {
+            continue;
+        }
         let retried = again || pull.attempts > 0 || pull.planned_at < input.as_of;
-        match request(desk, input, pull, retried).await? {
-            None => requested += 1,
-            Some(error) => {
+        match request(desk, input, pull, retried).await {
+            Ok(None) => {
+                requested += 1;
+                under_way.push(pull.kind);
+            }
+            Ok(Some(error)) => {
                 let standing = desk.not_fetched(pull, &error).await?;
                 if standing != Standing::Same {
                     return Ok((requested, standing));
                 }
                 // What stops one request of a connection stops the next one too, unless it is an account's own trouble.
                 if error.account().is_none() && error.code().class() != Class::Rejected {
+                    hold_back(desk, &error).await?;
                     break;
                 }
             }
+            Err(error) => desk.put_down(pull, error).await?,
         }
     }
     Ok((requested, Standing::Same))
 }
 
-/// Plans the tick or lookback of each report that is due.
+/// Keeps the connection's other pulls waiting as well, or each would have a cycle of its own to meet the same trouble.
+async fn hold_back(desk: &Desk<'_>, error: &connectors::Error) -> Result<(), Error> {
+    let until = desk.now() + wait_after(0, error);
+    let mut tx = desk.context.store.begin(desk.org).await?;
+    store::pull::hold_planned(&mut tx, desk.connection.id, until).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Plans the tick or lookback of each report that is due, and history that was given up and is still missing.
 async fn plan_due(desk: &Desk<'_>, now: DateTime<Utc>) -> Result<(), Error> {
-    let Some(today) = desk.accounts.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(()) };
+    let Some(today) = law::todays(desk.accounts.iter().map(|account| account.time_zone), now) else { return Ok(()) };
+    let accounts: Vec<String> = desk.accounts.iter().map(|account| account.platform_id.clone()).collect();
+    let given_up_before = now - law::HEAL_AFTER;
     let mut tx = desk.context.store.begin(desk.org).await?;
     for definition in desk.definitions.values() {
-        let past = store::pull::past(&mut tx, desk.connection.id, definition.id).await?;
-        if let Some((kind, days)) = law::due(definition, past, today, now) {
-            let accounts = desk.accounts.iter().map(|account| account.platform_id.clone()).collect();
-            let (connection, report) = (desk.connection.id, definition.id);
-            let plan = Plan { connection, report, kind, days, accounts, not_before: None };
+        let (connection, report) = (desk.connection.id, definition.id);
+        let past = store::pull::past(&mut tx, connection, report).await?;
+        let holes =
+            store::pull::list_holes(&mut tx, connection, report, &accounts, given_up_before, MOST_HEALED).await?;
+        let again = holes.into_iter().map(|hole| (hole.kind, hole.days));
+        for (kind, days) in law::due(definition, past, today, now).into_iter().chain(again) {
+            let plan = Plan { connection, report, kind, days, accounts: accounts.clone(), not_before: None };
             store::pull::plan(&mut tx, &plan, now).await?;
         }
     }
@@ -115,17 +157,20 @@ async fn request(
     }
     let mut tx = desk.context.store.begin(desk.org).await?;
     let known = store::pull::newest_ticket(&mut tx, pull.connection, pull.report).await?;
+    let refused = store::pull::refused_tickets(&mut tx, pull.connection, pull.report, pull.days).await?;
     if accounts.len() < pull.accounts.len() {
         store::pull::narrow(&mut tx, pull.id, &accounts).await?;
     }
     tx.commit().await?;
     let known: Option<Ticket> = known.and_then(|ticket| serde_json::from_value(ticket).ok());
+    let refused: Vec<Ticket> = refused.into_iter().filter_map(|ticket| serde_json::from_value(ticket).ok()).collect();
     let spec = ReportSpec {
         definition,
         connection: pull.connection,
         accounts: &accounts,
         days: pull.days,
-        planned_at: pull.planned_at,
+        since: pull.refused_at.map_or(pull.planned_at, |refused_at| refused_at.max(pull.planned_at)),
+        refused: &refused,
         retried,
     };
     let ticket = match desk.platform.request_report(&desk.access, &spec, known.as_ref()).await {
@@ -147,35 +192,31 @@ async fn request(
 async fn close(context: &Context, input: &CycleStepV1, requested: u32) -> Result<RequestedV1, Error> {
     let now = context.clock.now();
     let mut tx = context.store.begin(input.org).await?;
-    let open = store::pull::list_open(&mut tx, None).await?;
-    let next = open.iter().filter_map(next_action).min();
+    let (mut open, mut next) = (0_usize, None);
+    for connection in store::connection::list(&mut tx).await? {
+        let pulls = store::pull::list_open(&mut tx, Some(connection.id)).await?;
+        let is_usable = connection.status == Status::Healthy
+            && !store::account::list_readable(&mut tx, connection.id).await?.is_empty();
+        open += pulls.len();
+        next = next.into_iter().chain(follow_up::next(is_usable, &pulls, now)).min();
+    }
     let tick = TimeDelta::seconds(i64::from(context.settings.tick_seconds));
     if let Some(next) = next.filter(|next| *next < now + tick) {
         let kind = store::intent::Kind::FollowUp;
-        store::intent::create(&mut tx, kind, input.cycle.uuid(), next.max(now), now).await?;
+        store::intent::create(&mut tx, kind, input.cycle.uuid(), next, now).await?;
     }
-    let step = serde_json::json!({"requested": requested, "open": open.len(), "at": now});
+    let step = serde_json::json!({"requested": requested, "open": open, "at": now});
     store::cycle::record_step(&mut tx, input.cycle, "request", &step).await?;
     store::cycle::finish(&mut tx, input.cycle, None, now).await?;
     tx.commit().await?;
     let seconds = (now - input.as_of).as_seconds_f64();
     metrics::histogram!("clp_cycle_seconds").record(seconds);
     metrics::counter!("clp_cycles_total", "state" => "done").increment(1);
-    Ok(RequestedV1 { requested, open: u32::try_from(open.len()).unwrap_or(u32::MAX) })
+    Ok(RequestedV1 { requested, open: u32::try_from(open).unwrap_or(u32::MAX) })
 }
 
 fn is_due(pull: &Pull, now: DateTime<Utc>) -> bool {
     pull.state == State::Planned && pull.not_before.is_none_or(|moment| moment <= now)
-}
-
-/// When something can next be done for a pull.
-fn next_action(pull: &Pull) -> Option<DateTime<Utc>> {
-    match pull.state {
-        State::Requested => pull.next_poll_at.max(pull.not_before),
-        State::Planned => Some(pull.not_before.unwrap_or(pull.planned_at)),
-        State::Fetched => Some(pull.fetched_at.unwrap_or(pull.planned_at)),
-        State::Landed | State::Failed => None,
-    }
 }
 
 /// History is asked for last, newest days first; what people look at comes before it.

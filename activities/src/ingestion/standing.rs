@@ -147,7 +147,10 @@ impl Desk<'_> {
 
     /// Takes the platform's passing trouble off the connection when nothing of it was met and no report waits for its end.
     pub(super) async fn no_trouble(&self, read: bool) -> Result<(), Error> {
-        let known = self.connection.problem.as_ref().is_some_and(|problem| is_the_platform_s(problem.code));
+        // What was ours to mend is mended when all went well now.
+        let is_ours = |code| matches!(code, ErrorCode::Unexpected | ErrorCode::StorageUnavailable);
+        let passes = |code| is_the_platform_s(code) || is_ours(code);
+        let known = self.connection.problem.as_ref().is_some_and(|problem| passes(problem.code));
         if !known || !read || self.troubled.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! A connection's authorisation: an access token that renews itself, one renewal at a time.
 //!
 //! One [`Access`] is shared by all that use a connection in this process. Its lock is held while the token is renewed,
-//! so that forty waiting calls cost one renewal. A refresh token that the platform replaces is saved by the keeper before the
+//! so that forty waiting calls cost one renewal; the keeper's lock keeps other processes out meanwhile. A refresh token that the platform replaces is saved by the keeper before the
 //! new access token is used: were we killed in between, the saved one must be the one that works.
 
 use std::fmt;
@@ -41,6 +41,9 @@ pub trait TokenKeeper: Send + Sync {
 
     /// Replaces the credentials: the platform has rotated the refresh token and the one before may be dead.
     async fn save(&self, rotated: &Credentials) -> Result<(), KeeperError>;
+
+    /// Waits until nobody else, in any process, renews this connection's token; nobody does while the answer is kept.
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError>;
 }
 
 /// A connection's authorisation and its share of the quotas.
@@ -142,6 +145,8 @@ impl Access {
     }
 
     async fn renew(&self, state: &mut State, by: &dyn Renew) -> Result<Bearer> {
+        // Until the rotated token is saved: one that two renew at once is dead for the second, and may be for both.
+        let _alone = self.keeper.alone().await.map_err(keeper_failed)?;
         let credentials = self.credentials(state).await?;
         if state.dead.as_ref().is_some_and(|dead| same(dead, &credentials.refresh_token)) {
             return Err(dead_token("the refresh token was refused before"));

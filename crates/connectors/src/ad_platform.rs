@@ -127,8 +127,11 @@ pub struct ReportSpec<'a> {
     pub accounts: &'a [String],
     /// The days.
     pub days: DayRange,
-    /// When the pull was planned: an older report of the same days is not fresh enough for it.
-    pub planned_at: DateTime<Utc>,
+    /// A report of the same days that was finished before this moment is not fresh enough: when the pull was planned,
+    /// or when the report that it was answered with turned out to be of no use.
+    pub since: DateTime<Utc>,
+    /// Reports of the same days that are of no use, whatever has become of them.
+    pub refused: &'a [Ticket],
     /// Whether an earlier attempt at this pull may have reached the platform. When in doubt `true`: it costs a call.
     pub retried: bool,
 }

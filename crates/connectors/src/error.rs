@@ -37,7 +37,7 @@ pub enum Error {
     RateLimited {
         /// When to ask again.
         retry_after: Duration,
-        /// The account concerned, if it is one.
+        /// The account concerned, if the quota is one of its own.
         account: Option<String>,
     },
     /// It goes away by itself: ask again later.

@@ -30,7 +30,7 @@ pub use ad_platform::{
 };
 pub use endpoints::{Endpoints, Timeouts};
 pub use error::{Error, Result, Source, Violation};
-pub use quota::{Call, Family, Permit, Quota};
+pub use quota::{Call, Family, Permit, Quota, Refusal, Scope};
 
 /// The connector of a platform, in the environment that the endpoints name.
 ///

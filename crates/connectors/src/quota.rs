@@ -41,6 +41,26 @@ pub struct Call {
     pub account: Option<String>,
 }
 
+/// Whom a refusal for want of quota concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Every caller of the deployment.
+    Project,
+    /// The user whose token the call carried: a connection.
+    User,
+    /// The account that the call was about.
+    Account,
+}
+
+/// What a refusal for want of quota said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whom it concerns.
+    pub scope: Scope,
+    /// When to ask again.
+    pub retry_after: Duration,
+}
+
 /// Leave to make one call. It can't be cloned, and making the call uses it up.
 #[derive(Debug)]
 #[must_use = "a permit that is not used is a call that is lost"]
@@ -73,6 +93,6 @@ pub trait Quota: Send + Sync {
     /// [`Error::Storage`](crate::Error::Storage) when the counters can't be reached.
     async fn permit(&self, call: &Call) -> Result<Permit>;
 
-    /// The platform refused such a call for want of quota.
-    async fn learned(&self, call: &Call, retry_after: Duration);
+    /// The platform refused such a call for want of quota: whom that concerns is not to call before the time given.
+    async fn learned(&self, call: &Call, refusal: Refusal);
 }

@@ -4,6 +4,7 @@
 //! and repeated, or runs twice at once, happens once. Landing is part of [`crate::commit`].
 
 mod list;
+mod repair;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::error::Result;
 use crate::store::Tx;
 
 pub use list::{fetch, list_fetched, list_of_cycle, list_open, page};
+pub use repair::{Hole, hold_planned, list_holes, refused_tickets, start_over};
 
 /// A pull to be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct Pull {
     pub not_before: Option<DateTime<Utc>>,
     /// How often a step failed for a reason that may pass.
     pub attempts: u32,
+    /// When a report that it was answered with was last refused.
+    pub refused_at: Option<DateTime<Utc>>,
     /// When its rows were staged.
     pub fetched_at: Option<DateTime<Utc>>,
     /// When the platform made the report.
@@ -260,25 +264,6 @@ pub async fn postpone(tx: &mut Tx, id: PullId, not_before: DateTime<Utc>, code: 
         id.uuid(),
         not_before,
         code.map(ErrorCode::code),
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// Requested → planned again: the platform could not make the report, and it is to be asked for anew.
-///
-/// # Errors
-/// As any statement.
-pub async fn start_over(tx: &mut Tx, id: PullId, not_before: DateTime<Utc>, code: ErrorCode) -> Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE pulls
-         SET state = 'planned', ticket = NULL, requested_at = NULL, next_poll_at = NULL, polls = 0, not_before = $2,
-             error_code = $3, attempts = attempts + 1
-         WHERE id = $1 AND state = 'requested'",
-        id.uuid(),
-        not_before,
-        code.code(),
     )
     .execute(tx.conn())
     .await?;

@@ -82,6 +82,22 @@ pub async fn block(store: &Store, name: &str, until: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
+/// Of these quotas the one that stays closed the longest, with the moment at which it opens; `None` when all are open.
+///
+/// # Errors
+/// As any statement.
+pub async fn closed(store: &Store, names: &[String], now: DateTime<Utc>) -> Result<Option<(String, DateTime<Utc>)>> {
+    let row = sqlx::query!(
+        r#"SELECT name, blocked_until AS "blocked_until!" FROM quotas WHERE name = ANY ($1) AND blocked_until > $2
+           ORDER BY blocked_until DESC, name LIMIT 1"#,
+        names,
+        now,
+    )
+    .fetch_optional(store.pool())
+    .await?;
+    Ok(row.map(|row| (row.name, row.blocked_until)))
+}
+
 /// How much of a window is used.
 ///
 /// # Errors

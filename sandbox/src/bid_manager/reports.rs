@@ -57,7 +57,7 @@ impl Report {
     fn state(&self, now: DateTime<Utc>) -> &'static str {
         if now < self.starts_at {
             "QUEUED"
-        } else if now < self.finishes_at {
+        } else if now < self.finishes_at || self.plan.fault == Some(Action::ReportNeverFinishes) {
             "RUNNING"
         } else if self.plan.fault == Some(Action::ReportFailed) {
             "FAILED"

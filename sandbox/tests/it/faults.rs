@@ -141,3 +141,18 @@ async fn a_report_can_fail() {
     let next = twin.run(query(&json!({"range": LAST_WEEK}), &["FILTER_DATE"], &[])).await;
     assert_eq!(next["metadata"]["status"]["state"], "DONE");
 }
+
+#[tokio::test]
+async fn a_report_can_be_made_for_ever() {
+    let twin = Twin::new();
+    plan(&twin, json!({}), json!({"kind": "report_never_finishes"})).await;
+    let asked = twin.run(query(&json!({"range": LAST_WEEK}), &["FILTER_DATE"], &[])).await;
+    let key = |name: &str| asked["key"][name].as_str().unwrap().to_owned();
+    twin.advance(3_000).await;
+    let path = format!("/v2/queries/{}/reports/{}", key("queryId"), key("reportId"));
+    let report = twin.get(&path).await;
+    assert_eq!(report["metadata"]["status"]["state"], "RUNNING");
+    assert!(report["metadata"].get("googleCloudStoragePath").is_none());
+    let next = twin.run(query(&json!({"range": LAST_WEEK}), &["FILTER_DATE"], &[])).await;
+    assert_eq!(next["metadata"]["status"]["state"], "DONE");
+}

@@ -110,11 +110,11 @@ impl Client {
 
     /// What a refusal means; a refusal for want of quota is told to the quota's owner.
     pub(super) async fn refused(&self, quota: &dyn Quota, answer: &Answer, request: &Request) -> Error {
-        let error = failure::refusal(answer, request, self.now());
-        if let Error::RateLimited { retry_after, .. } = &error {
-            quota.learned(&request.call, *retry_after).await;
-        }
-        error
+        let Some(refusal) = failure::throttling(answer, request, self.now()) else {
+            return failure::refusal(answer, request);
+        };
+        quota.learned(&request.call, refusal).await;
+        failure::rate_limited(refusal, request)
     }
 
     async fn answer(&self, access: &Access, request: &Request) -> Result<Answer> {

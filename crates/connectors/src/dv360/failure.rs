@@ -10,13 +10,15 @@ use serde::Deserialize;
 use crate::access::dead_token;
 use crate::error::{Error, Violation};
 use crate::http::{Answer, Lost, Request, Subject};
+use crate::quota::{Refusal, Scope};
 
 /// How long to wait after a 429 that does not say: Google's quotas are per second or per minute.
 pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(20);
 /// How long to wait when the day's quota is used up. It comes back at midnight, Pacific time; refused calls count too.
 const DAY_WAIT: Duration = Duration::from_hours(1);
-/// No wait that an answer asks for is believed beyond this: the longest quota is one of a day.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// No wait that an answer asks for is believed beyond this: one refused call an hour is cheap, and a wrong header
+/// costs an hour at most.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// Google's error body: `{"error": {...}}`.
 #[derive(Debug, Default, Deserialize)]
@@ -39,7 +41,15 @@ struct Fault {
 struct Detail {
     reason: String,
     retry_delay: Option<String>,
+    metadata: Metadata,
     field_violations: Vec<FieldViolation>,
+}
+
+/// What `google.rpc.ErrorInfo` says of a quota: its keys are written with underscores.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    quota_limit: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -82,18 +92,56 @@ impl Fault {
         stated.unwrap_or(if self.message.contains("per day") { DAY_WAIT } else { DEFAULT_WAIT })
     }
 
+    /// The name of the limit that was reached: "Requests per minute per advertiser", or in newer parts of Google's stack
+    /// "DefaultRequestsPerMinutePerProjectPerUser".
+    fn limit(&self) -> Option<&str> {
+        let told = self.details.iter().map(|detail| detail.metadata.quota_limit.as_str());
+        let quoted = || self.message.split_once("limit '")?.1.split('\'').next();
+        told.into_iter().find(|limit| !limit.is_empty()).or_else(quoted)
+    }
+
+    /// Whom the refusal concerns. One that does not name its limit is taken to be about the user: were it the project,
+    /// the others' calls would be refused and tell.
+    fn scope(&self, about_account: bool) -> Scope {
+        let Some(limit) = self.limit() else { return Scope::User };
+        let limit: String = limit.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+        if limit.contains("peradvertiser") && about_account {
+            Scope::Account
+        } else if limit.contains("peruser") || limit.contains("peradvertiser") {
+            Scope::User
+        } else {
+            Scope::Project
+        }
+    }
+
     fn violations(self) -> Vec<Violation> {
         let all = self.details.into_iter().flat_map(|detail| detail.field_violations);
         all.map(|FieldViolation { field, description }| Violation { field, description }).collect()
     }
 }
 
-/// What an answer that is not a success means.
-pub(super) fn refusal(answer: &Answer, request: &Request, now: DateTime<Utc>) -> Error {
+/// What a refusal for want of quota said; `None` when the answer is none.
+pub(super) fn throttling(answer: &Answer, request: &Request, now: DateTime<Utc>) -> Option<Refusal> {
+    let fault = Fault::of(answer);
+    let throttled = match answer.status {
+        StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::FORBIDDEN => fault.is_rate_limit(),
+        _ => false,
+    };
+    let retry_after = || wait(answer.retry_after.as_deref(), fault.wait(), now);
+    throttled.then(|| Refusal { scope: fault.scope(request.call.account.is_some()), retry_after: retry_after() })
+}
+
+/// What a refusal for want of quota means for the caller.
+pub(super) fn rate_limited(refusal: Refusal, request: &Request) -> Error {
+    let account = if refusal.scope == Scope::Account { request.account() } else { None };
+    Error::RateLimited { retry_after: refusal.retry_after, account }
+}
+
+/// What an answer that is neither a success nor a refusal for want of quota means.
+pub(super) fn refusal(answer: &Answer, request: &Request) -> Error {
     let fault = Fault::of(answer);
     match answer.status {
-        StatusCode::TOO_MANY_REQUESTS => rate_limited(&fault, answer, request, now),
-        StatusCode::FORBIDDEN if fault.is_rate_limit() => rate_limited(&fault, answer, request, now),
         StatusCode::UNAUTHORIZED => dead_token("a renewed access token was refused"),
         StatusCode::FORBIDDEN => forbidden(&fault, request),
         StatusCode::NOT_FOUND if request.subject == Subject::Account => account_gone(&fault, request),
@@ -142,11 +190,6 @@ pub(super) fn wait(retry_after: Option<&str>, otherwise: Duration, now: DateTime
         (date.with_timezone(&Utc) - now).to_std().ok()
     };
     seconds.or_else(date).unwrap_or(otherwise).clamp(Duration::from_secs(1), LONGEST_WAIT)
-}
-
-fn rate_limited(fault: &Fault, answer: &Answer, request: &Request, now: DateTime<Utc>) -> Error {
-    let retry_after = wait(answer.retry_after.as_deref(), fault.wait(), now);
-    Error::RateLimited { retry_after, account: request.account() }
 }
 
 /// What may not be read is gone for us; what may be read but not changed is a missing right.

@@ -10,7 +10,8 @@
 //! # Why asking twice is harmless
 //! A report is a read. So a lost answer needs no exact proof of what was ours: a report of the same query and days that
 //! is still being made, or was finished after the pull was planned, serves as well as one that we would ask for now.
-//! That is what a repeated attempt takes (`reports.list`, one call more).
+//! That is what a repeated attempt takes (`reports.list`, one call more). A report that was refused serves nobody: one
+//! that is garbled would be found again and again, and one that never ends for ever.
 //!
 //! # Calls to ask
 //! | | calls |
@@ -128,7 +129,7 @@ impl Client {
         request.url.query_pairs_mut().extend_pairs([order, ("pageSize", RECENT_REPORTS)]);
         let Some(page) = self.find::<Reports>(access, &request).await? else { return Ok(None) };
         let (reports, _older) = page.into_parts();
-        Ok(reports.into_iter().find(|report| serves(report, spec)).map(|report| report.key.report_id))
+        Ok(reports.into_iter().find(|report| serves(report, query_id, spec)).map(|report| report.key.report_id))
     }
 
     async fn find_query(&self, access: &Access, title: &str) -> Result<Option<String>> {
@@ -159,16 +160,17 @@ impl Client {
     }
 }
 
-/// Whether a report that exists already answers the pull: same days, not failed, and not older than the pull.
-fn serves(report: &Report, spec: &ReportSpec<'_>) -> bool {
+/// Whether a report that exists already answers the pull: same days, not failed, not refused, and not too old.
+fn serves(report: &Report, query_id: &str, spec: &ReportSpec<'_>) -> bool {
     let same_days = report.metadata.days().is_some_and(|days: DayRange| days == spec.days);
+    let is_it = |ticket: &Ticket| ticket.query_id == query_id && ticket.report_id == report.key.report_id;
     let status = &report.metadata.status;
     let fresh = match status.state.as_str() {
         "FAILED" => false,
-        "DONE" => status.finish_time.is_some_and(|finished| finished >= spec.planned_at),
+        "DONE" => status.finish_time.is_some_and(|finished| finished >= spec.since),
         _ => true,
     };
-    same_days && fresh
+    same_days && fresh && !spec.refused.iter().any(is_it)
 }
 
 /// What is asked, apart from the days: any definition, without a word of this crate about its metrics.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use connectors::{Error, Family};
+use connectors::{Error, Family, Refusal, Scope};
 use domain::ErrorCode;
 use serde_json::json;
 
 use crate::fake::Reply;
-use crate::support::{fault, world, world_for};
+use crate::support::{account, fault, world, world_for};
 
 const PARTNERS: &str = "GET /v4/partners";
 
@@ -62,7 +62,44 @@ async fn a_429_says_how_long_to_wait_and_the_quota_learns_it() {
         let error = world.platform.list_accounts(&world.access).await.unwrap_err();
         let wait = Duration::from_millis(millis);
         assert_eq!((error.code(), error.retry_after()), (ErrorCode::RateLimited, Some(wait)));
-        assert_eq!(*world.quota.learned.lock().unwrap(), [(Family::Entities, wait)]);
+        let learned = world.quota.learned.lock().unwrap();
+        let [(Family::Entities, Refusal { retry_after, .. })] = learned.as_slice() else { panic!("{learned:?}") };
+        assert_eq!(*retry_after, wait);
+    }
+}
+
+#[tokio::test]
+async fn a_429_says_whom_it_concerns() {
+    let named = |limit: &str| {
+        let info = json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "RATE_LIMIT_EXCEEDED",
+            "metadata": {"service": "displayvideo.googleapis.com", "quota_limit": limit}});
+        let message = "Quota exceeded";
+        let error = json!({"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": [info]});
+        Reply::Json(429, json!({"error": error}))
+    };
+    let quoted = |limit: &str| fault(429, "RESOURCE_EXHAUSTED", &format!("metric 'Requests' and limit '{limit}' of"));
+    let cases = [
+        (named("Requests per minute"), Scope::Project),
+        (named("Queries per day"), Scope::Project),
+        (named("DefaultRequestsPerMinutePerProject"), Scope::Project),
+        (named("Requests per minute per advertiser"), Scope::Account),
+        (named("Write requests per minute per advertiser"), Scope::Account),
+        (named("Queries per minute per user"), Scope::User),
+        (named("DefaultRequestsPerMinutePerProjectPerUser"), Scope::User),
+        (quoted("Requests per minute per advertiser"), Scope::Account),
+        (quoted("Requests per minute"), Scope::Project),
+        (fault(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota)."), Scope::User),
+        (Reply::Text(429, vec![("retry-after", "86400".into())], String::new()), Scope::User),
+    ];
+    for (reply, scope) in cases {
+        let world = world().await;
+        world.fake.on("GET /v4/advertisers/123/campaigns", reply.clone());
+        let error = world.platform.list_entities(&world.access, &account()).await.unwrap_err();
+        let learned = world.quota.learned.lock().unwrap();
+        let [(Family::Entities, refusal)] = learned.as_slice() else { panic!("{learned:?}") };
+        assert_eq!(refusal.scope, scope, "{reply:?}");
+        assert!(refusal.retry_after <= Duration::from_hours(1), "{reply:?}: {refusal:?}");
+        assert_eq!(error.account(), (scope == Scope::Account).then_some("123"), "{reply:?}");
     }
 }
 

@@ -19,7 +19,7 @@ fn definition() -> Definition {
 fn spec<'a>(definition: &'a Definition, accounts: &'a [String], retried: bool) -> ReportSpec<'a> {
     let days = DayRange::ending("2026-11-21".parse().unwrap(), 2);
     let connection = "con_0190a0000000700080000000000000aa".parse().unwrap();
-    ReportSpec { definition, connection, accounts, days, planned_at: now(), retried }
+    ReportSpec { definition, connection, accounts, days, since: now(), refused: &[], retried }
 }
 
 fn accounts() -> Vec<String> {
@@ -95,6 +95,25 @@ async fn a_report_whose_answer_was_lost_is_found_and_an_old_one_is_not_taken_for
         let ticket = request(&world, Some(&known), true).await.unwrap();
         assert_eq!(ticket.report_id, found.unwrap_or("10"));
         assert_eq!(world.quota.of(Family::Reports), 3 + if found.is_some() { 1 } else { 2 });
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_was_refused_is_not_taken_for_the_answer_again() {
+    let (definition, accounts) = (definition(), accounts());
+    for left in [report("9", "DONE", Some("2026-11-21T12:00:30Z"), 20), report("9", "RUNNING", None, 20)] {
+        let world = world().await;
+        let known = first_ticket(&world).await;
+        let refused = [Ticket { report_id: "9".into(), ..known.clone() }];
+        let wanted = ReportSpec { refused: &refused, ..spec(&definition, &accounts, true) };
+        world.fake.ok(LIST, json!({"reports": [left]})).ok(RUN, report("10", "QUEUED", None, 20));
+        let ticket = world.platform.request_report(&world.access, &wanted, Some(&known)).await.unwrap();
+        assert_eq!(ticket.report_id, "10");
+        // The one that was asked for instead is found when its answer was lost.
+        let both = json!({"reports": [report("10", "RUNNING", None, 20), report("9", "RUNNING", None, 20)]});
+        world.fake.ok(LIST, both);
+        let ticket = world.platform.request_report(&world.access, &wanted, Some(&known)).await.unwrap();
+        assert_eq!(ticket.report_id, "10");
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use connectors::{
-    Access, AccountRef, AdPlatform, Call, Credentials, Endpoints, Error, Family, KeeperError, Permit, Quota, Setting,
-    Timeouts, TokenKeeper,
+    Access, AccountRef, AdPlatform, Call, Credentials, Endpoints, Error, Family, KeeperError, Permit, Quota, Refusal,
+    Setting, Timeouts, TokenKeeper,
 };
 use domain::entity::Field;
 use domain::{Clock, Level, Platform};
@@ -28,7 +28,7 @@ impl Clock for SetClock {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) permits: Mutex<Vec<Call>>,
-    pub(crate) learned: Mutex<Vec<(Family, Duration)>>,
+    pub(crate) learned: Mutex<Vec<(Family, Refusal)>>,
     pub(crate) closed: Mutex<Option<Family>>,
 }
 
@@ -48,8 +48,8 @@ impl Quota for Counts {
         Ok(Permit::grant(call))
     }
 
-    async fn learned(&self, call: &Call, retry_after: Duration) {
-        self.learned.lock().unwrap().push((call.family, retry_after));
+    async fn learned(&self, call: &Call, refusal: Refusal) {
+        self.learned.lock().unwrap().push((call.family, refusal));
     }
 }
 
@@ -58,6 +58,7 @@ pub(crate) struct Memory {
     pub(crate) kept: Mutex<Credentials>,
     pub(crate) saves: Mutex<u32>,
     pub(crate) broken: Mutex<bool>,
+    pub(crate) alone: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[async_trait]
@@ -73,6 +74,10 @@ impl TokenKeeper for Memory {
         *self.saves.lock().unwrap() += 1;
         *self.kept.lock().unwrap() = rotated.clone();
         Ok(())
+    }
+
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        Ok(Box::new(Arc::clone(&self.alone).lock_owned().await))
     }
 }
 
@@ -135,7 +140,12 @@ pub(crate) async fn world_with(settings: impl FnOnce(&str) -> (Endpoints, Timeou
         scopes: connectors::dv360::SCOPES.map(str::to_owned).into(),
         expires_at: None,
     };
-    let keeper = Memory { kept: Mutex::new(credentials), saves: Mutex::default(), broken: Mutex::default() };
+    let keeper = Memory {
+        kept: Mutex::new(credentials),
+        saves: Mutex::default(),
+        broken: Mutex::default(),
+        alone: Arc::default(),
+    };
     let (keeper, quota) = (Arc::new(keeper), Arc::new(Counts::default()));
     let access = Access::new(keeper.clone(), quota.clone());
     World { fake, platform, access, quota, keeper, clock }

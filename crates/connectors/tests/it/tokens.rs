@@ -117,6 +117,27 @@ async fn a_rotated_token_is_saved_before_it_is_used() {
 }
 
 #[tokio::test]
+async fn two_workers_never_renew_one_rotating_token_at_once() {
+    let world = world().await;
+    let other = Access::new(world.keeper.clone(), world.quota.clone());
+    world.fake.on(TOKEN, grant("at-a", Some("rt-2"))).on(TOKEN, grant("at-b", Some("rt-3")));
+    world.fake.ok(PARTNERS, json!({})).ok(PARTNERS, json!({}));
+    let both = [&world.access, &other].map(|access| world.platform.list_accounts(access));
+    for result in futures::future::join_all(both).await {
+        result.unwrap();
+    }
+    let renewals: Vec<String> = world
+        .fake
+        .all_calls()
+        .into_iter()
+        .map(|call| call.body)
+        .filter(|body| body.contains("refresh_token="))
+        .collect();
+    assert!(renewals.len() == 2 && renewals[0].contains("=rt-1") && renewals[1].contains("=rt-2"), "{renewals:?}");
+    assert_eq!(world.keeper.refresh_token(), "rt-3");
+}
+
+#[tokio::test]
 async fn a_rotated_token_that_could_not_be_saved_is_not_forgotten() {
     let world = world().await;
     *world.keeper.broken.lock().unwrap() = true;

@@ -87,7 +87,7 @@ macro_rules! pulls {
             Row,
             "SELECT p.id, p.connection_id, c.platform, p.report_id, p.kind, p.first_day, p.last_day, p.accounts, p.state,
                     p.planned_at, p.ticket, p.requested_at, p.polls, p.next_poll_at, p.not_before, p.attempts,
-                    p.fetched_at, p.report_time, CASE WHEN p.state = 'fetched' THEN p.staged END AS staged, p.rows,
+                    p.refused_at, p.fetched_at, p.report_time, CASE WHEN p.state = 'fetched' THEN p.staged END AS staged, p.rows,
                     p.bytes, p.unchanged, p.cycle_id, p.closed_at, p.error_code, p.error_detail
              FROM pulls p JOIN connections c ON c.org_id = p.org_id AND c.id = p.connection_id "
                 + $which
@@ -114,6 +114,7 @@ struct Row {
     next_poll_at: Option<DateTime<Utc>>,
     not_before: Option<DateTime<Utc>>,
     attempts: i32,
+    refused_at: Option<DateTime<Utc>>,
     fetched_at: Option<DateTime<Utc>>,
     report_time: Option<DateTime<Utc>>,
     staged: Option<Value>,
@@ -156,6 +157,7 @@ impl TryFrom<Row> for Pull {
             next_poll_at,
             not_before,
             attempts,
+            refused_at,
             fetched_at,
             report_time,
             staged: _,
@@ -183,6 +185,7 @@ impl TryFrom<Row> for Pull {
             next_poll_at,
             not_before,
             attempts: count("attempts", attempts)?,
+            refused_at,
             fetched_at,
             report_time,
             rows: rows.map(|rows| count("rows", rows)).transpose()?,

@@ -68,10 +68,11 @@ async fn a_step_takes_effect_once_and_only_from_its_own_state() {
     let asked = pull::fetch(&mut tx, id).await.unwrap();
     assert_eq!((asked.state, asked.attempts, asked.not_before, asked.error_code), (State::Requested, 1, None, None));
     assert!(pull::mark_polled(&mut tx, id, after(2)).await.unwrap());
-    assert!(pull::start_over(&mut tx, id, after(5), ErrorCode::ReportFailed).await.unwrap());
-    assert!(!pull::start_over(&mut tx, id, after(5), ErrorCode::ReportFailed).await.unwrap());
+    assert!(pull::start_over(&mut tx, id, after(5), ErrorCode::ReportFailed, after(3)).await.unwrap());
+    assert!(!pull::start_over(&mut tx, id, after(5), ErrorCode::ReportFailed, after(3)).await.unwrap());
     let again = pull::fetch(&mut tx, id).await.unwrap();
     assert_eq!((again.state, again.polls, again.attempts, again.ticket), (State::Planned, 0, 2, None));
+    assert_eq!(again.refused_at, Some(after(3)));
     assert_eq!(pull::newest_ticket(&mut tx, world.connection, world.report).await.unwrap(), None);
     assert!(pull::mark_requested(&mut tx, id, &json!({"q": 2}), after(6), None, after(5)).await.unwrap());
     let ticket = pull::newest_ticket(&mut tx, world.connection, world.report).await.unwrap();
@@ -85,6 +86,79 @@ async fn a_step_takes_effect_once_and_only_from_its_own_state() {
     assert_eq!((failed.state, failed.error_code), (State::Failed, Some(ErrorCode::ReportNullKey)));
     let cycle = cycle::fetch(&mut tx, cycle).await.unwrap();
     assert_eq!((cycle.pulls.failed, cycle.pulls.errors), (1, vec![ErrorCode::ReportNullKey]));
+}
+
+#[tokio::test]
+async fn a_report_that_was_of_no_use_is_known_to_every_pull_of_its_days() {
+    let (_database, world) = world().await;
+    let (mut tx, range) = (world.tx().await, days("2026-11-20", "2026-11-21"));
+    let plan = world.plan(Kind::Tick, range);
+    let id = pull::plan(&mut tx, &plan, noon()).await.unwrap().unwrap();
+    for number in 1..=2 {
+        assert!(pull::mark_requested(&mut tx, id, &json!(number), noon(), None, noon()).await.unwrap());
+        assert!(pull::start_over(&mut tx, id, noon(), ErrorCode::ReportNullKey, after(number)).await.unwrap());
+    }
+    let refused = pull::refused_tickets(&mut tx, world.connection, world.report, range).await.unwrap();
+    assert_eq!(refused, [json!(1), json!(2)]);
+    // One that is given up before it was asked for has no ticket; the third is refused by giving up.
+    assert!(pull::mark_requested(&mut tx, id, &json!(3), noon(), None, noon()).await.unwrap());
+    assert!(pull::fail(&mut tx, id, ErrorCode::ReportFailed, None, None, after(4)).await.unwrap());
+    let next = pull::plan(&mut tx, &plan, after(5)).await.unwrap().unwrap();
+    assert!(pull::fail(&mut tx, next, ErrorCode::AccountGone, None, None, after(6)).await.unwrap());
+    let refused = pull::refused_tickets(&mut tx, world.connection, world.report, range).await.unwrap();
+    assert_eq!(refused, [json!(1), json!(2), json!(3)]);
+    let others = pull::refused_tickets(&mut tx, world.connection, world.report, days("2026-11-20", "2026-11-20"));
+    assert!(others.await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn history_that_was_given_up_is_a_hole_until_its_days_have_come() {
+    let (_database, world) = world().await;
+    let (mut tx, range) = (world.tx().await, days("2026-11-21", "2026-11-21"));
+    let accounts = ["a1".to_owned(), "a2".to_owned()];
+    let backfill = world.plan(Kind::Backfill, range);
+    for kind in [Kind::Backfill, Kind::Lookback] {
+        let id = pull::plan(&mut tx, &world.plan(kind, range), noon()).await.unwrap().unwrap();
+        assert!(pull::fail(&mut tx, id, ErrorCode::ReportNullKey, None, None, noon()).await.unwrap());
+    }
+    let holes = async |tx: &mut store::Tx, accounts: &[String], minute| {
+        pull::list_holes(tx, world.connection, world.report, accounts, after(minute), 5).await.unwrap()
+    };
+    let hole = pull::Hole { kind: Kind::Backfill, days: range };
+    assert!(holes(&mut tx, &accounts, -1).await.is_empty(), "it was given up later than that");
+    assert!(holes(&mut tx, &[], 1).await.is_empty(), "nobody can read these accounts");
+    assert_eq!(holes(&mut tx, &accounts, 1).await, [hole], "a lookback's days are read again anyway");
+    let again = pull::plan(&mut tx, &backfill, after(2)).await.unwrap().unwrap();
+    assert!(holes(&mut tx, &accounts, 3).await.is_empty(), "it is on its way");
+    assert!(pull::fail(&mut tx, again, ErrorCode::ReportNullKey, None, None, after(4)).await.unwrap());
+    assert!(holes(&mut tx, &accounts, 3).await.is_empty());
+    assert_eq!(holes(&mut tx, &accounts, 4).await, [hole]);
+
+    let cycle = world.cycle(&mut tx, "c").await;
+    let tick = world.fetched(&mut tx, Kind::Tick, noon()).await;
+    let mut landed = crate::world::cycle_commit(cycle, vec![], &[tick]);
+    landed.watermarks = vec![world.watermark(tick, noon())];
+    store::commit::commit_cycle(&mut tx, &landed).await.unwrap();
+    assert!(holes(&mut tx, &accounts[..1], 4).await.is_empty(), "another pull brought the day");
+    assert_eq!(holes(&mut tx, &accounts, 4).await, [hole], "not the other account's");
+}
+
+#[tokio::test]
+async fn what_stops_one_request_holds_the_planned_ones_back() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let mut ids = Vec::new();
+    for day in ["2026-11-19", "2026-11-20", "2026-11-21"] {
+        ids.push(pull::plan(&mut tx, &world.plan(Kind::Backfill, days(day, day)), noon()).await.unwrap().unwrap());
+    }
+    assert!(pull::postpone(&mut tx, ids[0], after(9), None).await.unwrap());
+    assert!(pull::mark_requested(&mut tx, ids[1], &json!({}), noon(), None, noon()).await.unwrap());
+    assert_eq!(pull::hold_planned(&mut tx, world.connection, after(5)).await.unwrap(), 1);
+    let mut held = Vec::new();
+    for id in ids {
+        held.push(pull::fetch(&mut tx, id).await.unwrap().not_before);
+    }
+    assert_eq!(held, [Some(after(9)), None, Some(after(5))]);
 }
 
 #[tokio::test]

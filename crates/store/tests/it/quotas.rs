@@ -58,3 +58,16 @@ async fn a_quota_that_the_platform_refused_stays_closed_until_it_said() {
     let never = quota::take(&database.store, &window, 6, after(9)).await.unwrap();
     assert_eq!(never, Grant::Refused { until: after(10) }, "more than a window ever has");
 }
+
+#[tokio::test]
+async fn of_several_quotas_the_one_that_opens_last_is_told() {
+    let database = Database::new().await;
+    let names = ["project".to_owned(), "user".to_owned()];
+    assert_eq!(quota::closed(&database.store, &names, noon()).await.unwrap(), None);
+    for (name, minute) in [("user", 3), ("project", 2), ("another user", 9)] {
+        quota::block(&database.store, name, after(minute)).await.unwrap();
+    }
+    assert_eq!(quota::closed(&database.store, &names, noon()).await.unwrap(), Some(("user".to_owned(), after(3))));
+    assert_eq!(quota::closed(&database.store, &names[..1], noon()).await.unwrap(), Some(("project".into(), after(2))));
+    assert_eq!(quota::closed(&database.store, &names, after(3)).await.unwrap(), None);
+}
