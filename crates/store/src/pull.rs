@@ -17,7 +17,7 @@ use crate::convert::{count, parsed, stored};
 use crate::error::Result;
 use crate::store::Tx;
 
-pub use list::{fetch, list_fetched, list_of_cycle, list_open, page};
+pub use list::{fetch, list_failed, list_fetched, list_of_cycle, list_open, page};
 
 /// A pull to be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,6 +279,33 @@ pub async fn start_over(tx: &mut Tx, id: PullId, not_before: DateTime<Utc>, code
         id.uuid(),
         not_before,
         code.code(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Fetched → planned again: what is staged of it can't be landed, and it is to be asked for anew.
+///
+/// # Errors
+/// As any statement.
+pub async fn send_back(
+    tx: &mut Tx,
+    id: PullId,
+    not_before: DateTime<Utc>,
+    code: ErrorCode,
+    detail: Option<&str>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE pulls
+         SET state = 'planned', ticket = NULL, requested_at = NULL, next_poll_at = NULL, polls = 0, staged = NULL,
+             rows = NULL, bytes = NULL, report_time = NULL, fetched_at = NULL, not_before = $2, error_code = $3,
+             error_detail = $4, attempts = attempts + 1
+         WHERE id = $1 AND state = 'fetched'",
+        id.uuid(),
+        not_before,
+        code.code(),
+        detail,
     )
     .execute(tx.conn())
     .await?;
