@@ -40,6 +40,21 @@ pub struct Context {
     renewals: Arc<Semaphore>,
 }
 
+/// Where data is kept: all that landing and tidying up need. No platform is asked and no workflow started from here.
+#[derive(Debug, Clone)]
+pub(crate) struct Depot {
+    pub(crate) store: Store,
+    pub(crate) lake: lakehouse::Lake,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Depot {
+    /// Where an organisation's tables stand.
+    pub(crate) fn pointers(&self, org: OrgId) -> PointerPort {
+        PointerPort { store: self.store.clone(), org }
+    }
+}
+
 impl Context {
     /// Opens everything that the settings name.
     ///
@@ -96,6 +111,11 @@ impl Context {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         let gates = Gates { environment: connection.environment.clone(), connection: connection.id };
         Arc::new(QuotaPort { store, clock, gates })
+    }
+
+    /// Where data is kept.
+    pub(crate) fn depot(&self) -> Depot {
+        Depot { store: self.store.clone(), lake: self.lake.clone(), clock: Arc::clone(&self.clock) }
     }
 
     /// Where an organisation's tables stand.

@@ -115,8 +115,11 @@ impl Agency {
         let mut tx = self.store.begin(self.org).await?;
         store::pull::mark_fetched(&mut tx, asked.pull, &staging, Utc::now()).await?;
         tx.commit().await?;
-        let days: BTreeSet<_> = staged.slices.iter().filter(|slice| slice.rows > 0).map(|slice| slice.day).collect();
-        Ok(Landing { scope: asked.scope, staged, days })
+        let mut landing = Landing::whole(asked.scope, staged);
+        let filled: BTreeSet<_> =
+            landing.staged.slices.iter().filter(|slice| slice.rows > 0).map(|slice| slice.day).collect();
+        landing.days.retain(|day, _| filled.contains(day));
+        Ok(landing)
     }
 
     /// Opens a cycle.

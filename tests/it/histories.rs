@@ -191,7 +191,8 @@ impl WorkflowImplementation for AsksBeforeItCommits {
             let options = || bounded(input.org, Urgency::Tick, PATIENCE, 1);
             let harvest = HarvestV1 { org: input.org, kind: input.kind, workflow_id: ctx.workflow_id().to_owned() };
             let harvested = ctx.execute_activity(IngestionCalls::harvest, harvest, options()).await?;
-            let step = CycleStepV1 { org: input.org, cycle: harvested.cycle, as_of: harvested.as_of };
+            let (org, cycle, as_of) = (input.org, harvested.cycle, harvested.as_of);
+            let step = CycleStepV1 { org, cycle, as_of, failure: None };
             let requested = ctx.execute_activity(IngestionCalls::request, step.clone(), options()).await?.requested;
             let landed = ctx.execute_activity(IngestionCalls::commit, step, options()).await?.landed;
             let done = IngestedV1 { cycle: harvested.cycle, landed, changed_days: 0, proposals: 0, requested };

@@ -1,7 +1,8 @@
 //! One ingestion cycle: harvest what is ready, commit it, judge what changed, ask for what is due, end.
 //!
 //! Four activities, whatever the number of connections: the server, not the worker, is the limit, and each action is
-//! paid for. No step waits for a platform's report; a report that is not ready is harvested by a later cycle.
+//! paid for. No step waits for a platform's report; a report that is not ready is harvested by a later cycle. Once a day a
+//! fifth tidies up the tables.
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const LONG: Duration = Duration::from_mins(15);
 const SHORT: Duration = Duration::from_mins(5);
 /// A cycle that fails this often is given up: the next tick is a fresh start from the same rows.
 const ATTEMPTS: u32 = 12;
+/// Tidying up can wait for the next cycle.
+const TIDY_ATTEMPTS: u32 = 3;
 
 /// The workflow.
 #[workflow]
@@ -54,20 +57,36 @@ async fn steps(
     let options = |limit| bounded(input.org, urgency(input), limit, ATTEMPTS);
     let harvest = HarvestV1 { org: input.org, kind: input.kind, workflow_id: workflow_id.to_owned() };
     let harvested = ctx.execute_activity(IngestionCalls::harvest, harvest, options(LONG)).await?;
-    let step = CycleStepV1 { org: input.org, cycle: harvested.cycle, as_of: harvested.as_of };
+    let mut step = CycleStepV1 { org: input.org, cycle: harvested.cycle, as_of: harvested.as_of, failure: None };
     let committed = ctx.execute_activity(IngestionCalls::commit, step.clone(), options(LONG)).await?;
-    let mut proposals = 0;
+    let mut evaluated = Ok(0);
     if committed.changed_days > 0 {
         let cause = CauseV1::Cycle(harvested.cycle);
         let evaluate = EvaluateV1 { org: input.org, cause, as_of: Some(harvested.as_of) };
-        proposals = ctx.execute_activity(RuleCalls::evaluate, evaluate, options(SHORT)).await?.proposals;
+        let judged = ctx.execute_activity(RuleCalls::evaluate, evaluate, options(SHORT)).await;
+        evaluated = judged.map(|evaluated| evaluated.proposals);
     }
-    let requested = ctx.execute_activity(IngestionCalls::request, step, options(SHORT)).await?;
+    if let Err(error) = evaluated {
+        let is_cancelled = matches!(error, ActivityExecutionError::Cancelled(_));
+        // Cycles begun before 27 November 2026 asked for nothing when the rules had failed. Remove after 2027-01.
+        if is_cancelled || !ctx.patched("2026-11-request-after-failed-rules") {
+            return Err(error);
+        }
+        // Rules that can't be judged don't keep the reports of the next cycle from being asked for.
+        step.failure = Some(ErrorCode::Unexpected);
+        evaluated = Err(error);
+    }
+    let requested = ctx.execute_activity(IngestionCalls::request, step.clone(), options(SHORT)).await?;
+    if harvested.maintenance_due {
+        let tidy = bounded(input.org, urgency(input), LONG, TIDY_ATTEMPTS);
+        // The step itself tells its failure, and it is due again in the next cycle: this one has done its work.
+        let _ = ctx.execute_activity(IngestionCalls::maintain, step, tidy).await;
+    }
     Ok(IngestedV1 {
         cycle: harvested.cycle,
         landed: committed.landed,
         changed_days: committed.changed_days,
-        proposals,
+        proposals: evaluated?,
         requested: requested.requested,
     })
 }

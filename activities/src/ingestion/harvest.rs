@@ -21,6 +21,7 @@ use workflows::contract::ingestion::{HarvestV1, HarvestedV1};
 use super::IntoStore as _;
 use super::entities;
 use super::limit::{self, Limit};
+use super::maintenance;
 use super::setback::put_on_connection;
 use super::standing::{self, Standing};
 use crate::context::Context;
@@ -51,6 +52,7 @@ pub(super) async fn run(context: &Context, input: &HarvestV1) -> Result<Harveste
         fetched: count(State::Fetched),
         open: count(State::Requested) + count(State::Planned),
         failed: 0,
+        maintenance_due: maintenance::is_due(&context.depot(), &mut tx).await?,
     };
     let step = serde_json::json!({"fetched": harvested.fetched, "open": harvested.open, "at": context.clock.now()});
     store::cycle::record_step(&mut tx, cycle.id, "harvest", &step).await?;

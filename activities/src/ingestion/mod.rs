@@ -3,15 +3,20 @@
 //! Pulls are rows; every step takes those that are in its state, moves them on, and leaves the rest. A step that was
 //! killed finds on its next attempt what it had done and goes on from there.
 
+mod batch;
 mod commit;
 mod entities;
 mod follow_up;
 mod hand_over;
 mod harvest;
 mod limit;
+mod maintenance;
+mod replacement;
 mod request;
 mod setback;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -19,7 +24,7 @@ use futures::FutureExt as _;
 use temporalio_macros::activities;
 use temporalio_sdk::activities::{ActivityContext, ActivityError};
 use workflows::contract::ingestion::{
-    AbandonV1, CommittedV1, CycleKind, CycleStepV1, HarvestV1, HarvestedV1, RequestedV1, defs,
+    AbandonV1, CommittedV1, CycleKind, CycleStepV1, HarvestV1, HarvestedV1, MaintainedV1, RequestedV1, defs,
 };
 
 use crate::context::Context;
@@ -46,7 +51,7 @@ impl IngestionActivities {
         ctx: ActivityContext,
         input: CycleStepV1,
     ) -> Result<CommittedV1, ActivityError> {
-        beating(ctx, async move { commit::run(&self.0, &input).await.map_err(failure) }.boxed()).await
+        beating(ctx, async move { commit::run(&self.0.depot(), &input).await.map_err(failure) }.boxed()).await
     }
 
     #[activity(definition = defs::Request)]
@@ -57,6 +62,15 @@ impl IngestionActivities {
     ) -> Result<RequestedV1, ActivityError> {
         let again = ctx.info().attempt > 1;
         beating(ctx, async move { request::run(&self.0, &input, again).await.map_err(failure) }.boxed()).await
+    }
+
+    #[activity(definition = defs::Maintain)]
+    pub async fn maintain(
+        self: Arc<Self>,
+        ctx: ActivityContext,
+        input: CycleStepV1,
+    ) -> Result<MaintainedV1, ActivityError> {
+        beating(ctx, async move { maintenance::run(&self.0.depot(), &input).await.map_err(failure) }.boxed()).await
     }
 
     #[activity(definition = defs::Abandon)]

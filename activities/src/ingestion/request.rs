@@ -207,11 +207,14 @@ async fn close(context: &Context, input: &CycleStepV1, requested: u32) -> Result
     }
     let step = serde_json::json!({"requested": requested, "open": open, "at": now});
     store::cycle::record_step(&mut tx, input.cycle, "request", &step).await?;
-    store::cycle::finish(&mut tx, input.cycle, None, now).await?;
+    store::cycle::finish(&mut tx, input.cycle, input.failure, now).await?;
     tx.commit().await?;
     let seconds = (now - input.as_of).as_seconds_f64();
     metrics::histogram!("clp_cycle_seconds").record(seconds);
-    metrics::counter!("clp_cycles_total", "state" => "done").increment(1);
+    // A cycle of which an earlier step failed is counted where it is given up.
+    if input.failure.is_none() {
+        metrics::counter!("clp_cycles_total", "state" => "done").increment(1);
+    }
     Ok(RequestedV1 { requested, open: u32::try_from(open).unwrap_or(u32::MAX) })
 }
 

@@ -388,9 +388,12 @@ fn reports(count: u32) -> String {
 fn steps(row: &cycle::Cycle) -> Vec<RunStep> {
     let mut before = row.started_at;
     let mut steps = Vec::new();
-    for (key, title) in
-        [("harvest", "Fetch what is ready"), ("commit", "Commit to the tables"), ("request", "Ask for what is due")]
-    {
+    for (key, title) in [
+        ("harvest", "Fetch what is ready"),
+        ("commit", "Commit to the tables"),
+        ("request", "Ask for what is due"),
+        ("maintenance", "Tidy up the tables"),
+    ] {
         let Some(did) = row.steps.get(key) else { continue };
         let at = did.get("at").and_then(Value::as_str).and_then(|text| text.parse::<DateTime<Utc>>().ok());
         let seconds = at.map(|at| tenths(at - before));
@@ -405,6 +408,7 @@ fn step_sentence(key: &str, did: &Value) -> String {
     match key {
         "harvest" => format!("{} fetched, {} still being made by the platform.", number("fetched"), number("open")),
         "commit" => format!("{} landed, {} days changed.", number("landed"), number("changed_days")),
+        "maintenance" => format!("{} files removed that nothing needs any more.", number("files")),
         _ => format!("{} asked for, {} on the way.", number("requested"), number("open")),
     }
 }
@@ -425,6 +429,7 @@ mod tests {
             steps: [
                 ("harvest".to_owned(), serde_json::json!({"fetched": 2, "open": 1, "at": at(4)})),
                 ("request".to_owned(), serde_json::json!({"requested": 3, "open": 4, "at": at(9)})),
+                ("maintenance".to_owned(), serde_json::json!({"files": 7, "bytes": 70, "at": at(10)})),
             ]
             .into(),
             error_code: None,
@@ -446,7 +451,11 @@ mod tests {
         let told: Vec<_> = steps.iter().map(|step| (step.seconds, step.sentence.as_str())).collect();
         assert_eq!(
             told,
-            [(Some(4.0), "2 fetched, 1 still being made by the platform."), (Some(5.0), "3 asked for, 4 on the way."),]
+            [
+                (Some(4.0), "2 fetched, 1 still being made by the platform."),
+                (Some(5.0), "3 asked for, 4 on the way."),
+                (Some(1.0), "7 files removed that nothing needs any more."),
+            ]
         );
     }
 }

@@ -59,6 +59,9 @@ impl Coverage {
 
 #[cfg(test)]
 mod tests {
+    use chrono::Days;
+    use proptest::prelude::*;
+
     use super::*;
 
     fn day(text: &str) -> NaiveDate {
@@ -90,5 +93,61 @@ mod tests {
         assert_eq!(through("2026-11-04"), Some(day("2026-11-04")));
         assert_eq!(through("2026-10-31"), None);
         assert_eq!(coverage.newest_report(), Some(made));
+    }
+
+    /// Around the end of summer time, so that days of 23, 24 and 25 hours are among them.
+    fn numbered(number: u64) -> NaiveDate {
+        day("2026-10-20").checked_add_days(Days::new(number)).unwrap()
+    }
+
+    /// Days that are known, each with how many hours after its beginning its report was made.
+    fn known() -> impl Strategy<Value = BTreeMap<u64, i64>> {
+        prop::collection::btree_map(0u64..12, 20i64..34, 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_complete_is_the_longest_run_of_complete_days(
+            known in known(), first in 0u64..12, lag in 0i64..6, zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/Los_Angeles"])
+        ) {
+            let (zone, lag) = (zone.parse::<TimeZone>().unwrap(), Duration::hours(lag));
+            let made = |number: &u64, hours: &i64| zone.start_of(numbered(*number)) + Duration::hours(*hours);
+            let coverage = Coverage::new(known.iter().map(|(number, hours)| (numbered(*number), made(number, hours))));
+            let is_complete = |number: u64| {
+                known.get(&number).is_some_and(|hours| made(&number, hours) >= zone.end_of(numbered(number)) + lag)
+            };
+            match coverage.complete_through(numbered(first), zone, lag) {
+                Some(last) => {
+                    let count = (last - numbered(first)).num_days();
+                    prop_assert!(count >= 0);
+                    let end = first + count.unsigned_abs();
+                    prop_assert!((first..=end).all(is_complete), "a gap before {last}");
+                    prop_assert!(!is_complete(end + 1), "{last} is not the last");
+                }
+                None => prop_assert!(!is_complete(first)),
+            }
+        }
+
+        #[test]
+        fn a_later_report_never_takes_a_complete_day_away(known in known(), number in 0u64..12, later in 0i64..20) {
+            let made = |number: u64, hours: i64| (numbered(number), TimeZone::UTC.start_of(numbered(number)) + Duration::hours(hours));
+            let days = || known.iter().map(|(number, hours)| made(*number, *hours));
+            let known_hours = known.get(&number).copied().unwrap_or_default();
+            let (before, after) =
+                (Coverage::new(days()), Coverage::new(days().chain([made(number, known_hours + later)])));
+            for first in 0..12 {
+                let through = |coverage: &Coverage| coverage.complete_through(numbered(first), TimeZone::UTC, LAG);
+                prop_assert!(through(&after) >= through(&before));
+            }
+            prop_assert!(after.newest_report() >= before.newest_report());
+        }
+
+        #[test]
+        fn a_day_that_is_not_known_has_no_finality(known in known(), number in 0u64..14) {
+            let made = |number: &u64, hours: &i64| (numbered(*number), TimeZone::UTC.start_of(numbered(*number)) + Duration::hours(*hours));
+            let coverage = Coverage::new(known.iter().map(|(number, hours)| made(number, hours)));
+            let finality = coverage.finality(numbered(number), TimeZone::UTC, 7);
+            prop_assert_eq!(finality.is_some(), known.contains_key(&number));
+        }
     }
 }

@@ -196,6 +196,15 @@ pub enum Error {
         /// The column.
         column: String,
     },
+    /// What was staged of a pull is missing, damaged or not what staging said: the pull must be fetched again.
+    #[error("what was staged of pull {pull} can't be used")]
+    Staged {
+        /// The pull.
+        pull: PullId,
+        /// Why not.
+        #[source]
+        source: Box<Error>,
+    },
     /// A sum has more digits than the table holds.
     #[error("the sum of {measure} is too large")]
     Overflow {
@@ -224,6 +233,7 @@ impl Error {
             | Self::Unbalanced { .. }
             | Self::AlreadyCommitted { .. }
             | Self::StaleStaging { .. }
+            | Self::Staged { .. }
             | Self::Overflow { .. } => ErrorCode::Unexpected,
         }
     }
@@ -232,9 +242,18 @@ impl Error {
     #[must_use]
     pub const fn pull(&self) -> Option<PullId> {
         match self {
-            Self::Rejected { pull, .. } | Self::StaleStaging { pull, .. } => Some(*pull),
+            Self::Rejected { pull, .. } | Self::StaleStaging { pull, .. } | Self::Staged { pull, .. } => Some(*pull),
             _ => None,
         }
+    }
+
+    /// The same error, with the pull that is to blame. Whatever stands in the way of reading one pull's files must not
+    /// stop the others: even a storage that fails now and then costs no more than fetching a report again.
+    pub(crate) fn of_pull(self, pull: PullId) -> Self {
+        if self.pull().is_some() {
+            return self;
+        }
+        Self::Staged { pull, source: Box::new(self) }
     }
 
     pub(crate) fn landing(why: impl Into<String>) -> Self {

@@ -25,8 +25,8 @@ use crate::storage;
 pub struct Retention {
     /// This many of the newest stay, however old.
     pub keep_last: usize,
-    /// All that were made since then stay.
-    pub since: DateTime<Utc>,
+    /// All that were made within this time stay, by the machine's own clock: it is what dates snapshots.
+    pub within: Duration,
 }
 
 /// What the collector must leave alone.
@@ -71,9 +71,10 @@ impl Lake {
         retention: Retention,
         prepared: &mut Prepared,
     ) -> Result<()> {
+        let since = Utc::now() - retention.within;
         for table in self.table_names(org)? {
             let Some(loaded) = self.load(pointers, &table).await? else { continue };
-            let old = old_snapshots(loaded.metadata(), retention);
+            let old = old_snapshots(loaded.metadata(), retention.keep_last, since);
             if old.is_empty() {
                 continue;
             }
@@ -148,13 +149,13 @@ impl Lake {
     }
 }
 
-fn old_snapshots(metadata: &TableMetadata, retention: Retention) -> Vec<i64> {
+fn old_snapshots(metadata: &TableMetadata, keep_last: usize, since: DateTime<Utc>) -> Vec<i64> {
     let mut snapshots: Vec<_> = metadata.snapshots().collect();
     snapshots.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.sequence_number()));
     snapshots
         .into_iter()
-        .skip(retention.keep_last.max(1))
-        .filter(|snapshot| snapshot.timestamp_ms() < retention.since.timestamp_millis())
+        .skip(keep_last.max(1))
+        .filter(|snapshot| snapshot.timestamp_ms() < since.timestamp_millis())
         .map(|snapshot| snapshot.snapshot_id())
         .collect()
 }

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use chrono::NaiveDate;
 use domain::ids::{ConnectionId, OrgId, PullId, ReportId};
 use domain::report::Measure;
-use iceberg::spec::{DataFile, Schema, deserialize_data_file_from_json};
+use iceberg::spec::{DataFile, Schema, TableMetadata, deserialize_data_file_from_json};
 use rust_decimal::Decimal;
 
 use crate::columns::MeasureColumn;
@@ -98,17 +98,9 @@ impl<'a> Inbound<'a> {
                 return Err(Error::StaleStaging { pull: landing.scope.pull, column: name.clone() });
             }
         }
-        let (spec, partition) = (metadata.default_partition_spec_id(), metadata.default_partition_type());
-        let files = landing.staged.files.iter().map(|json| {
-            deserialize_data_file_from_json(json, spec, partition, &schema).during("read a staged file's description")
-        });
-        let files = files.collect::<Result<Vec<_>>>()?;
-        let rows: u64 = files.iter().map(DataFile::record_count).sum();
-        if rows != landing.staged.rows {
-            let why = format!("pull {} has {rows} rows in files, {} staged", landing.scope.pull, landing.staged.rows);
-            return Err(Error::landing(why));
-        }
-        let staged = StagedFiles::open(&lake.io, &files, &mapping.columns).await?;
+        let blame = |error: Error| error.of_pull(landing.scope.pull);
+        let files = described(landing, metadata, &schema).map_err(blame)?;
+        let staged = StagedFiles::open(&lake.io, &files, &mapping.columns).await.map_err(blame)?;
         let (scope, mapping) = (Arc::new(landing.scope.clone()), Arc::new(mapping));
         Ok(Self { landing, scope, mapping, bronze, evolved, files, staged })
     }
@@ -116,15 +108,31 @@ impl<'a> Inbound<'a> {
     /// Rows in must be rows out, and money too.
     pub(crate) fn check(&self, day: NaiveDate, found: Flow) -> Result<()> {
         let mut expected = Flow::default();
-        for slice in self.landing.staged.slices.iter().filter(|slice| slice.day == day) {
+        let lands = |account: &str| self.landing.days.get(&day).is_some_and(|accounts| accounts.contains(account));
+        for slice in self.landing.staged.slices.iter().filter(|slice| slice.day == day && lands(&slice.account)) {
             expected.rows += slice.rows;
             expected.media_cost += nanos(slice.media_cost);
         }
         if expected == found {
             return Ok(());
         }
-        Err(Error::Unbalanced { layer: SILVER, day, expected: expected.describe(), found: found.describe() })
+        let (expected, found) = (expected.describe(), found.describe());
+        Err(Error::Unbalanced { layer: SILVER, day, expected, found }.of_pull(self.landing.scope.pull))
     }
+}
+
+/// The files as staging described them.
+fn described(landing: &Landing, metadata: &TableMetadata, schema: &Schema) -> Result<Vec<DataFile>> {
+    let (spec, partition) = (metadata.default_partition_spec_id(), metadata.default_partition_type());
+    let files = landing.staged.files.iter().map(|json| {
+        deserialize_data_file_from_json(json, spec, partition, schema).during("read a staged file's description")
+    });
+    let files = files.collect::<Result<Vec<_>>>()?;
+    let rows: u64 = files.iter().map(DataFile::record_count).sum();
+    if rows != landing.staged.rows {
+        return Err(Error::corrupt(format!("{rows} rows in files, {} staged", landing.staged.rows)));
+    }
+    Ok(files)
 }
 
 fn shape(landing: &Landing) -> Result<Shape> {
@@ -149,11 +157,14 @@ fn check_consistency(org: OrgId, landings: &[&Landing]) -> Result<()> {
         if landing.staged.pull != scope.pull || !pulls.insert(scope.pull) {
             return refuse("it comes twice, or with another pull's rows");
         }
-        for day in &landing.days {
+        for (day, accounts) in &landing.days {
             if !scope.days.contains(*day) {
                 return refuse("it lands on a day that it did not ask for");
             }
-            for account in scope.accounts.keys() {
+            for account in accounts {
+                if !scope.accounts.contains_key(account) {
+                    return refuse("it lands on an account that it did not ask for");
+                }
                 if !places.insert((scope.connection, scope.definition.id, *day, account)) {
                     return refuse("another pull lands on the same day of the same report and account");
                 }

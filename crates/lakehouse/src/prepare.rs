@@ -90,9 +90,9 @@ impl Lake {
     /// Prepares bronze, silver and gold for staged pulls.
     ///
     /// # Errors
-    /// [`Error::Rejected`] names the pull that must be left out (a key came twice), [`Error::StaleStaging`] one that must
-    /// be staged again, [`Error::Unbalanced`] that rows or money got lost. Whatever the error, nothing of the attempt is
-    /// left.
+    /// [`Error::Rejected`] names the pull that must be left out (a key came twice), [`Error::StaleStaging`] and
+    /// [`Error::Staged`] one that must be fetched again, [`Error::Unbalanced`] that rows or money got lost. Whatever the
+    /// error, nothing of the attempt is left.
     pub async fn prepare(
         &self,
         pointers: &dyn Pointers,
@@ -167,7 +167,7 @@ impl Attempt<'_> {
     async fn pour_all(&mut self) -> Result<HashSet<Struct>> {
         let mut places: BTreeMap<(ConnectionId, NaiveDate), Vec<usize>> = BTreeMap::new();
         for (index, inbound) in self.inbound.iter().enumerate() {
-            for day in &inbound.landing.days {
+            for day in inbound.landing.days.keys() {
                 places.entry((inbound.landing.scope.connection, *day)).or_default().push(index);
             }
         }
@@ -193,7 +193,9 @@ impl Attempt<'_> {
         let Some(((connection, day), landings)) = place else { return Ok(None) };
         let mut rows = Vec::with_capacity(landings.len());
         for index in landings {
-            rows.push((index, self.inbound[index].read_day(day, &self.silver.writer).await?));
+            let inbound = &self.inbound[index];
+            let batches = inbound.read_day(day, &self.silver.writer).await;
+            rows.push((index, batches.map_err(|error| error.of_pull(inbound.scope.pull))?));
         }
         Ok(Some(Place { connection, day, rows }))
     }
@@ -217,16 +219,17 @@ impl Attempt<'_> {
         let mut pour = Pour { silver, gold: Gold::new(), rows: 0 };
         let landings: Vec<usize> = rows.iter().map(|(index, _)| *index).collect();
         for (index, mut batches) in rows {
+            let pull = self.inbound[index].scope.pull;
             let mut found = Flow::default();
             while let Some(batch) = batches.next().await {
-                let silver_rows = batch?;
+                let silver_rows = batch.map_err(|error| error.of_pull(pull))?;
                 found.add(&silver_rows)?;
                 pour.take(silver_rows).await?;
             }
             self.inbound[index].check(day, found)?;
             self.prepared.silver_rows += found.rows;
         }
-        self.carry(&landings, before, &mut pour).await?;
+        self.carry(day, &landings, before, &mut pour).await?;
         let files = pour.silver.close().await?;
         let written: u64 = files.iter().map(DataFile::record_count).sum();
         if written != pour.rows {
@@ -234,7 +237,10 @@ impl Attempt<'_> {
             return Err(Error::Unbalanced { layer: SILVER, day, expected, found });
         }
         self.silver.files.extend(files);
-        let sums = pour.gold.finish(&self.gold.writer.arrow_schema, epoch_days(day))?;
+        // What was there before could be added up: one of the landings is to blame, and the newest is left out first.
+        let newest = landings.last().map(|index| self.inbound[*index].scope.pull);
+        let sums = pour.gold.finish(&self.gold.writer.arrow_schema, epoch_days(day));
+        let sums = sums.map_err(|error| newest.into_iter().fold(error, Error::of_pull))?;
         self.prepared.gold_rows += u64::try_from(sums.num_rows()).unwrap_or_default();
         let mut gold = self.gold.writer.begin(partition.clone()).await?;
         gold.write(sums).await?;
@@ -243,9 +249,17 @@ impl Attempt<'_> {
     }
 
     /// Takes over the rows of the partition that no landing replaces.
-    async fn carry(&self, landings: &[usize], before: Vec<FileScanTask>, pour: &mut Pour) -> Result<()> {
-        let scopes = landings.iter().map(|index| &self.inbound[*index].landing.scope);
-        let covered: Covered<'_> = scopes.map(|scope| (scope.definition.id.to_string(), &scope.accounts)).collect();
+    async fn carry(
+        &self,
+        day: NaiveDate,
+        landings: &[usize],
+        before: Vec<FileScanTask>,
+        pour: &mut Pour,
+    ) -> Result<()> {
+        let landings = landings.iter().map(|index| self.inbound[*index].landing);
+        let covered: Covered<'_> = landings
+            .filter_map(|landing| Some((landing.scope.definition.id.to_string(), landing.days.get(&day)?)))
+            .collect();
         let mut batches = rows::read(&self.silver.loaded, before)?;
         while let Some(batch) = batches.try_next().await.during("read silver rows")? {
             pour.take(carried(&batch, &self.silver.writer.arrow_schema, &covered)?).await?;
@@ -297,7 +311,10 @@ impl Inbound<'_> {
     /// Reads one day of this pull as silver rows, in a task of its own.
     async fn read_day(&self, day: NaiveDate, silver: &TableWriter) -> Result<SilverRows> {
         let (scope, mapping) = (Arc::clone(&self.scope), Arc::clone(&self.mapping));
-        let mut converter = Converter::new(scope, mapping, silver.arrow_schema.clone(), epoch_days(day));
+        let lands = self.landing.days.get(&day);
+        // Mostly all of them do, and then no row has to be looked at for it.
+        let only = lands.filter(|accounts| accounts.len() < scope.accounts.len()).cloned();
+        let mut converter = Converter::new(scope, mapping, silver.arrow_schema.clone(), epoch_days(day), only);
         let bronze = self.staged.day(epoch_days(day)).await?;
         Ok(Box::new(ahead(bronze.map(move |batch| converter.convert(&batch?)))))
     }

@@ -109,6 +109,18 @@ pub struct Landing {
     pub scope: PullScope,
     /// What came.
     pub staged: StagedPull,
-    /// The days on which this pull is the newest one and something changed. With none, the pull is not landed at all.
-    pub days: BTreeSet<NaiveDate>,
+    /// The accounts, by day, that this pull is the newest of and changes. With none, the pull is not landed at all.
+    ///
+    /// What it says of other accounts' days stays out of silver: another pull, newer or not yet landed, speaks for them.
+    pub days: BTreeMap<NaiveDate, BTreeSet<String>>,
+}
+
+impl Landing {
+    /// A pull that lands on all that it asked for.
+    #[must_use]
+    pub fn whole(scope: PullScope, staged: StagedPull) -> Self {
+        let accounts: BTreeSet<String> = scope.accounts.keys().cloned().collect();
+        let days = scope.days.days().map(|day| (day, accounts.clone())).collect();
+        Self { scope, staged, days }
+    }
 }

@@ -3,7 +3,7 @@
 //! It trusts that staging has checked every cell: what can't be read here was damaged since, and is an error. Keys that
 //! come twice in one pull's day are found here.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -44,16 +44,39 @@ pub(crate) struct Converter {
     mapping: Arc<Mapping>,
     schema: ArrowSchemaRef,
     day: i32,
+    /// The accounts whose rows are wanted; `None` for all.
+    only: Option<BTreeSet<String>>,
     seen: HashSet<u128, BuildHasherDefault<Hashed>>,
 }
 
 impl Converter {
-    pub(crate) fn new(scope: Arc<PullScope>, mapping: Arc<Mapping>, schema: ArrowSchemaRef, day: i32) -> Self {
-        Self { scope, mapping, schema, day, seen: HashSet::default() }
+    pub(crate) fn new(
+        scope: Arc<PullScope>,
+        mapping: Arc<Mapping>,
+        schema: ArrowSchemaRef,
+        day: i32,
+        only: Option<BTreeSet<String>>,
+    ) -> Self {
+        Self { scope, mapping, schema, day, only, seen: HashSet::default() }
     }
 
     /// Converts a batch of bronze rows.
     pub(crate) fn convert(&mut self, bronze: &RecordBatch) -> Result<RecordBatch> {
+        match &self.only {
+            Some(only) => self.convert_all(&self.wanted(bronze, only)?),
+            None => self.convert_all(bronze),
+        }
+    }
+
+    /// The rows of the wanted accounts.
+    fn wanted(&self, bronze: &RecordBatch, only: &BTreeSet<String>) -> Result<RecordBatch> {
+        let accounts = texts(bronze, &self.mapping.columns[self.mapping.account])?;
+        let wanted: BooleanArray =
+            accounts.iter().map(|account| Some(only.contains(account.unwrap_or_default().trim()))).collect();
+        filter_record_batch(bronze, &wanted).during("select the rows of some accounts")
+    }
+
+    fn convert_all(&mut self, bronze: &RecordBatch) -> Result<RecordBatch> {
         let rows = bronze.num_rows();
         let repeated =
             |text: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows))) as ArrayRef;
@@ -195,15 +218,15 @@ fn numbers(texts: &StringArray, measure: Measure) -> Result<ArrayRef> {
     Ok(Arc::new(amounts))
 }
 
-/// What landings replace in one partition: for each report, its accounts.
-pub(crate) type Covered<'a> = Vec<(String, &'a BTreeMap<String, Currency>)>;
+/// What landings replace in one partition: for each report, the accounts.
+pub(crate) type Covered<'a> = Vec<(String, &'a BTreeSet<String>)>;
 
 /// The rows of a partition that no landing replaces: those of other reports and other accounts.
 pub(crate) fn carried(batch: &RecordBatch, schema: &ArrowSchemaRef, covered: &Covered<'_>) -> Result<RecordBatch> {
     let (reports, accounts) = (texts(batch, "report_id")?, texts(batch, "account_id")?);
     let stays = (0..batch.num_rows()).map(|row| {
         let (report, account) = (reports.value(row), accounts.value(row));
-        !covered.iter().any(|(of, scope)| of == report && scope.contains_key(account))
+        !covered.iter().any(|(of, accounts)| of == report && accounts.contains(account))
     });
     let stays: BooleanArray = stays.map(Some).collect();
     let kept = filter_record_batch(batch, &stays).during("select carried rows")?;

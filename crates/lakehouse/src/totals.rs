@@ -2,7 +2,8 @@
 //!
 //! Counts must be equal. Decimals must be equal to every digit that the total shows; where rows are shown rounded, the
 //! platform's total of unrounded values may differ by half a unit of the rows' last digit for every row, and that is
-//! noted. A column with withheld cells can't be compared, and neither can one without a total.
+//! noted. So is what our own rounding of cells with more digits than the lake holds explains. A column with withheld cells
+//! can't be compared, and neither can one without a total.
 
 use domain::ErrorCode;
 use domain::report::Trailer;
@@ -54,12 +55,18 @@ fn compare_number(sum: &Sum, rows: u64, total: Number) -> Result<TotalOutcome, S
     if difference.abs() <= rounding {
         return Ok(TotalOutcome::Equal);
     }
-    let rounding_of_rows = if sum.measure.is_count() { 0 } else { half_unit(sum.digits) * i128::from(rows) };
+    let rounding_of_rows = if sum.measure.is_count() { 0 } else { rounding_of_rows(sum, rows) };
     let shown = |nanos| number::to_decimal(nanos).unwrap_or_default();
     if difference.abs() <= rounding + rounding_of_rows {
         return Ok(TotalOutcome::WithinRounding { difference: shown(difference) });
     }
     Err(format!("its rows add up to {}, its total is {}", shown(sum.nanos), shown(total.nanos)))
+}
+
+/// By how much rows may differ from what they are the rounding of: half a unit of the last digit that they show, or, for
+/// cells that were cut to the lake's digits, half a billionth each, rounded up as a whole.
+fn rounding_of_rows(sum: &Sum, rows: u64) -> i128 {
+    half_unit(sum.digits) * i128::from(rows) + i128::from(sum.rounded.div_ceil(2))
 }
 
 /// Half a unit of the last of so many digits, in billionths; none where all of the lake's digits are shown.
@@ -98,6 +105,19 @@ mod tests {
         let within = compare(&cost, 3, Some("0.315")).unwrap();
         assert!(matches!(within, TotalOutcome::WithinRounding { difference } if difference.to_string() == "-0.015"));
         assert!(compare(&cost, 3, Some("0.316")).is_err());
+    }
+
+    #[test]
+    fn cells_that_the_lake_rounds_may_differ_by_half_a_billionth_each() {
+        // Three cells of 0.0000000014 are three billionths here, 4.2 billionths at the platform.
+        let cost = Sum { rounded: 3, ..sum(Measure::MediaCost, 3, 10) };
+        let within = compare(&cost, 3, Some("0.0000000042")).unwrap();
+        assert!(
+            matches!(within, TotalOutcome::WithinRounding { difference } if difference.to_string() == "-0.000000001")
+        );
+        assert!(compare(&cost, 3, Some("0.000000006")).is_err());
+        let exact = sum(Measure::MediaCost, 3, 9);
+        assert!(compare(&exact, 3, Some("0.000000004")).is_err());
     }
 
     #[test]

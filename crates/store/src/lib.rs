@@ -22,6 +22,7 @@ pub mod entity;
 mod error;
 pub mod idempotency;
 pub mod intent;
+pub mod maintenance;
 pub mod onboarding;
 pub mod organisation;
 mod page;

@@ -18,8 +18,8 @@ use crate::convert::{count, parsed, stored};
 use crate::error::Result;
 use crate::store::Tx;
 
-pub use list::{fetch, list_fetched, list_of_cycle, list_open, page};
-pub use repair::{Hole, hold_planned, list_holes, refused_tickets, start_over};
+pub use list::{fetch, list_failed, list_fetched, list_of_cycle, list_open, page};
+pub use repair::{Hole, hold_planned, list_holes, refused_tickets, send_back, start_over};
 
 /// A pull to be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]

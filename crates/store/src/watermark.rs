@@ -12,8 +12,6 @@ use crate::convert::{self, count, parsed, stored};
 use crate::error::{Error, Result};
 use crate::store::Tx;
 
-/// The most watermarks that are read at once: 50 accounts over 400 days.
-const LIST_MOST: i64 = 20_000;
 /// The most watermarks that an organisation has: some thousand accounts with a year of days each.
 const ALL_MOST: i64 = 1_000_000;
 
@@ -102,11 +100,26 @@ pub async fn list(
         accounts,
         days.first(),
         days.last(),
-        LIST_MOST,
+        // A mark that is not read would let an older pull come over a newer one: the limit is out of reach.
+        ALL_MOST,
     )
     .fetch_all(tx.conn())
     .await?;
     rows.into_iter().map(Watermark::try_from).collect()
+}
+
+/// Whether anything of a connection has landed.
+///
+/// # Errors
+/// As any statement.
+pub async fn any(tx: &mut Tx, connection: ConnectionId) -> Result<bool> {
+    let row = sqlx::query!(
+        r#"SELECT EXISTS (SELECT FROM watermarks WHERE connection_id = $1) AS "any!""#,
+        connection.uuid(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(row.any)
 }
 
 /// Every watermark of the organisation, by connection, report, account and day: what the rules judge by.

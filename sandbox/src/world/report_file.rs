@@ -110,7 +110,8 @@ pub struct Row {
     pub metrics: Metrics,
     /// One bit per figure that is withheld.
     pub withheld: u16,
-    /// The cells as they were.
+    /// The cells as they were; those with more decimals than the ledger keeps as the ledger holds them, so that what is
+    /// served adds up to what the ledger says.
     pub texts: Texts,
 }
 
@@ -235,10 +236,14 @@ fn read_row(record: &[String], columns: &Columns, number: usize) -> Result<Row, 
         let Some(column) = column else { continue };
         let text = cell(record, *column);
         let decimals = DECIMALS.get(index).copied().unwrap_or(0);
+        let mut served = Box::from(text);
         match read_figure(text, decimals) {
             Some(Figure::Known(figure)) => {
                 if let Some(target) = figures.get_mut(index) {
                     *target = figure;
+                }
+                if is_finer(text, decimals) {
+                    served = written(figure, decimals).into();
                 }
             }
             Some(Figure::Withheld) => withheld |= 1 << index,
@@ -251,7 +256,7 @@ fn read_row(record: &[String], columns: &Columns, number: usize) -> Result<Row, 
             }
         }
         if let Some(target) = texts.get_mut(index) {
-            *target = Some(text.into());
+            *target = Some(served);
         }
     }
     Ok(Row { day, keys, metrics: Metrics::from_figures(figures), withheld, texts })
@@ -281,6 +286,20 @@ fn read_figure(text: &str, decimals: usize) -> Option<Figure> {
     let up = fraction.as_bytes().get(decimals).is_some_and(|digit| *digit >= b'5');
     let size = (whole.to_owned() + &kept).parse::<i64>().ok()?.checked_add(i64::from(up))?;
     Some(Figure::Known(if negative { -size } else { size }))
+}
+
+/// Whether a figure says more than fits these decimals.
+fn is_finer(text: &str, decimals: usize) -> bool {
+    let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+    fraction.bytes().skip(decimals).any(|digit| digit != b'0')
+}
+
+/// A figure in units of its last decimal, as reports write it.
+fn written(figure: i64, decimals: usize) -> String {
+    let sign = if figure < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", figure.unsigned_abs(), width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 /// Reads an amount of money in micros.
@@ -375,6 +394,21 @@ mod tests {
         assert_eq!((file.rows[1].withheld, file.rows[1].metrics.revenue_micros), (0, 2_000_001));
         assert_eq!(file.rows[1].texts[0].as_deref(), Some("-"));
         assert_eq!(file.report_time.unwrap().to_rfc3339(), "2027-01-08T07:14:00+00:00");
+    }
+
+    #[test]
+    fn a_figure_that_is_finer_than_the_ledger_is_served_as_the_ledger_holds_it() {
+        let served = |impressions: &str, revenue: &str| {
+            let text = format!("{HEADER}2027/01/01,Acme,EUR,One,{impressions},{revenue}\n");
+            let row = parse(&text).unwrap().rows.remove(0);
+            (row.texts[0].as_deref().unwrap().to_owned(), row.texts[3].as_deref().unwrap().to_owned())
+        };
+        let told = |left: &str, right: &str| (left.to_owned(), right.to_owned());
+        assert_eq!(served("7", "2.0000005"), told("7", "2.000001"));
+        assert_eq!(served("7.4", "-0.0000014"), told("7", "-0.000001"));
+        // What the ledger holds exactly is served letter by letter.
+        assert_eq!(served("5.00", "1.50000000"), told("5.00", "1.50000000"));
+        assert_eq!(served("< 1000", "-"), told("< 1000", "-"));
     }
 
     #[test]

@@ -72,6 +72,9 @@ pub struct HarvestedV1 {
     pub open: u32,
     /// Pulls that failed.
     pub failed: u32,
+    /// Whether the tables are to be tidied up at the end of this cycle.
+    #[serde(default)]
+    pub maintenance_due: bool,
 }
 
 /// Names a cycle and its moment: the input of the steps after the harvest.
@@ -83,6 +86,9 @@ pub struct CycleStepV1 {
     pub cycle: CycleId,
     /// The cycle's moment.
     pub as_of: DateTime<Utc>,
+    /// What an earlier step failed with, when the cycle goes on without it: it is closed as failed.
+    #[serde(default)]
+    pub failure: Option<ErrorCode>,
 }
 
 /// What a commit changed.
@@ -103,6 +109,17 @@ pub struct RequestedV1 {
     pub requested: u32,
     /// Reports that are being made.
     pub open: u32,
+}
+
+/// What tidying up the tables came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MaintainedV1 {
+    /// Tables that old snapshots were taken off.
+    pub tables: u32,
+    /// Files removed.
+    pub files: u64,
+    /// Their size.
+    pub bytes: u64,
 }
 
 /// Marks a cycle as failed.
@@ -140,6 +157,12 @@ impl IngestionCalls {
         unimplemented!()
     }
 
+    /// Frees the tables of old snapshots and of files that nothing reaches, once a day.
+    #[activity(name = "ingestion.maintain.v1")]
+    pub fn maintain(_: CycleStepV1) -> Result<MaintainedV1, ActivityError> {
+        unimplemented!()
+    }
+
     /// Closes a cycle that can't go on.
     #[activity(name = "ingestion.abandon.v1")]
     pub fn abandon(_: AbandonV1) -> Result<(), ActivityError> {
@@ -149,5 +172,5 @@ impl IngestionCalls {
 
 /// The declared activities, for `activities` to implement.
 pub mod defs {
-    pub use super::ingestion_calls::{Abandon, Commit, Harvest, Request};
+    pub use super::ingestion_calls::{Abandon, Commit, Harvest, Maintain, Request};
 }

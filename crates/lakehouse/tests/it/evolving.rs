@@ -27,7 +27,7 @@ async fn stage_wider(world: &World, definition: &Definition, rows: &[Row]) -> (P
 }
 
 fn landing((scope, staged): (PullScope, StagedPull)) -> Landing {
-    Landing { days: scope.days.days().collect(), scope, staged }
+    Landing::whole(scope, staged)
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ fn rules(min_age: Duration) -> GarbageRules {
 }
 
 async fn expire(world: &World, keep_last: usize) {
-    let retention = Retention { keep_last, since: Utc::now() + Duration::hours(1) };
+    let retention = Retention { keep_last, within: -Duration::hours(1) };
     let prepared = world.lake.expire(&world.pointers, world.org, retention).await.unwrap();
     assert!(world.pointers.swap(&prepared.swaps));
     world.lake.finish(&prepared).await;
@@ -53,7 +53,7 @@ async fn old_snapshots_go_and_the_content_stays() {
 async fn recent_snapshots_stay_whatever_their_number() {
     let world = World::new().await;
     history(&world).await;
-    let retention = Retention { keep_last: 1, since: Utc::now() - Duration::hours(1) };
+    let retention = Retention { keep_last: 1, within: Duration::hours(1) };
     let prepared = world.lake.expire(&world.pointers, world.org, retention).await.unwrap();
     assert!(prepared.swaps.is_empty() && prepared.written.is_empty());
 }

@@ -170,7 +170,7 @@ impl World {
     /// A staged pull that lands on all its days.
     pub(crate) async fn landing(&self, scope: PullScope, rows: &[Row]) -> Landing {
         let staged = self.stage(&scope, rows).await.unwrap();
-        Landing { days: scope.days.days().collect(), scope, staged }
+        Landing::whole(scope, staged)
     }
 
     /// Prepares until the pointers moved: conflicts are discarded and prepared again.

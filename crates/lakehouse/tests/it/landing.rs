@@ -1,6 +1,6 @@
 //! Pulls land, are restated, and leave alone what they did not ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::{CommitId, ReportId};
 use domain::report::{Chunk, Measure, RowBatch, Target, Trailer};
@@ -90,6 +90,37 @@ async fn accounts_that_were_not_asked_for_are_carried_over() {
 }
 
 #[tokio::test]
+async fn only_the_accounts_that_a_pull_lands_on_are_replaced() {
+    let world = World::new().await;
+    let rows = ["1", "2", "3"].map(|account| row(day(0), account, "10", "1", "0", "1"));
+    world.land(&["1", "2", "3"], days(0, 0), &rows).await;
+    // Another pull is newer for account 1, and one of account 2 comes twice: neither is this landing's business.
+    let newer = ["1", "2", "2", "3"].map(|account| row(day(0), account, "10", "9", "0", "9"));
+    let landing = world.landing(world.scope(&["1", "2", "3"], days(0, 0)), &newer).await;
+    let landing = Landing { days: [(day(0), ["3".to_owned()].into())].into(), ..landing };
+    let (_, prepared) = world.commit(&[landing]).await.unwrap();
+    assert_eq!(prepared.silver_rows, 1);
+    let expected =
+        ["2026-11-01 1 10 1 0 1.000000000", "2026-11-01 2 10 1 0 1.000000000", "2026-11-01 3 10 9 0 9.000000000"];
+    assert_eq!(world.silver().await, expected);
+    assert_eq!(world.gold().await, expected);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn two_pulls_of_overlapping_accounts_share_a_day() {
+    let world = World::new().await;
+    let older = ["1", "2"].map(|account| row(day(0), account, "10", "1", "0", "1"));
+    let older = world.landing(world.scope(&["1", "2"], days(0, 0)), &older).await;
+    let older = Landing { days: [(day(0), ["2".to_owned()].into())].into(), ..older };
+    let newer = world.landing(world.scope(&["1"], days(0, 0)), &[row(day(0), "1", "10", "2", "0", "2")]).await;
+    world.commit(&[older, newer]).await.unwrap();
+    let expected = ["2026-11-01 1 10 2 0 2.000000000", "2026-11-01 2 10 1 0 1.000000000"];
+    assert_eq!(world.silver().await, expected);
+    assert_eq!(world.gold().await, expected);
+}
+
+#[tokio::test]
 async fn a_second_report_is_carried_over_and_never_doubles_gold() {
     let mut world = World::new().await;
     world.land(&["1"], days(0, 0), &[row(day(0), "1", "10", "100", "4", "5")]).await;
@@ -134,7 +165,7 @@ async fn a_pull_that_changes_nothing_is_not_landed() {
     let world = World::new().await;
     let before = world.files();
     let landing = world.landing(world.scope(&["1"], days(0, 0)), &[]).await;
-    let unchanged = Landing { days: BTreeSet::new(), ..landing };
+    let unchanged = Landing { days: BTreeMap::new(), ..landing };
     let (_, prepared) = world.commit(&[unchanged]).await.unwrap();
     assert!(prepared.swaps.is_empty());
     assert_eq!(world.files(), before);
@@ -148,7 +179,7 @@ async fn only_the_days_that_changed_are_replaced() {
         .await;
     let rows = [row(day(0), "1", "10", "2", "0", "2"), row(day(1), "1", "10", "2", "0", "2")];
     let landing = world.landing(world.scope(&["1"], days(0, 1)), &rows).await;
-    world.commit(&[Landing { days: BTreeSet::from([day(1)]), ..landing }]).await.unwrap();
+    world.commit(&[Landing { days: [(day(1), ["1".to_owned()].into())].into(), ..landing }]).await.unwrap();
     assert_eq!(world.silver().await, ["2026-11-01 1 10 1 0 1.000000000", "2026-11-02 1 10 2 0 2.000000000"]);
 }
 
@@ -169,7 +200,7 @@ async fn dashes_are_zero_and_thresholds_are_null() {
     assert_eq!((staged.withheld_cells, staged.rounded_cells, staged.report_time), (3, 1, Some(moment(5))));
     let outcomes: Vec<_> = staged.totals.iter().map(|check| matches!(check.outcome, TotalOutcome::Equal)).collect();
     assert_eq!(outcomes, [false, false, true]);
-    let landing = Landing { days: scope.days.days().collect(), scope, staged };
+    let landing = Landing::whole(scope, staged);
     world.commit(&[landing]).await.unwrap();
     let expected =
         ["2026-11-01 1 10  0 1.000000000", "2026-11-01 1 11   0.000000000", "2026-11-01 1 12 3 4 0.000000001"];
@@ -247,8 +278,11 @@ async fn a_slice_whose_numbers_were_tampered_with_does_not_balance() {
     let mut landing = world.landing(world.scope(&["1"], days(0, 0)), &[row(day(0), "1", "10", "1", "0", "1")]).await;
     landing.staged.slices[0].media_cost += rust_decimal::Decimal::new(1, 6);
     let files = world.files();
-    let result = world.commit(&[landing]).await;
-    assert!(matches!(result, Err(Error::Unbalanced { .. })), "{result:?}");
+    let pull = landing.scope.pull;
+    let error = world.commit(&[landing]).await.unwrap_err();
+    assert_eq!(error.pull(), Some(pull));
+    let Error::Staged { source, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(*source, Error::Unbalanced { .. }), "{source:?}");
     assert_eq!(world.files(), files);
 }
 
@@ -273,7 +307,7 @@ async fn a_large_pull_is_written_in_row_groups_of_one_day() {
     let staged = world.stage_chunks(&scope, chunks).await.unwrap();
     assert_eq!((staged.rows, staged.files.len()), (7_200, 1));
     assert_row_groups_of_one_day(&world);
-    let landing = Landing { days: scope.days.days().collect(), scope, staged };
+    let landing = Landing::whole(scope, staged);
     world.commit(&[landing]).await.unwrap();
     let counts = world.sql("silver_delivery", "select day, count(*) from t group by 1 order by 1").await;
     assert_eq!(counts, (1..=4).map(|day| format!("2026-11-0{day} 1800")).collect::<Vec<_>>());

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use crate::harness::{Row, World, day, days, row};
 
-/// One pull: whose, which accounts and days it asks for, on which days it lands, and its rows.
+/// One pull: whose, which accounts and days it asks for, on which of them it lands, and its rows.
 #[derive(Debug, Clone)]
 struct Step {
     connection: usize,
@@ -17,19 +17,21 @@ struct Step {
     first: u64,
     count: u64,
     skipped_day: u64,
+    skipped_account: u8,
     rows: BTreeMap<(u8, u64, u8), (u32, i32)>,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let rows = prop::collection::btree_map((0u8..3, 0u64..6, 0u8..4), (0u32..1_000, -5i32..1_000_000), 0..12);
     let accounts = prop::collection::btree_set(0u8..3, 1..3);
-    (0usize..2, accounts, 0u64..4, 1u64..4, 0u64..8, rows).prop_map(
-        |(connection, accounts, first, count, skipped_day, rows)| Step {
+    (0usize..2, accounts, 0u64..4, 1u64..4, 0u64..8, 0u8..6, rows).prop_map(
+        |(connection, accounts, first, count, skipped_day, skipped_account, rows)| Step {
             connection,
             accounts,
             first,
             count,
             skipped_day,
+            skipped_account,
             rows,
         },
     )
@@ -52,17 +54,28 @@ impl Step {
     fn landed_days(&self) -> BTreeSet<u64> {
         (self.first..self.first + self.count).filter(|number| *number != self.skipped_day).collect()
     }
+
+    fn landed_accounts(&self) -> BTreeSet<u8> {
+        self.accounts.iter().copied().filter(|account| *account != self.skipped_account).collect()
+    }
+
+    fn landed(&self) -> BTreeMap<NaiveDate, BTreeSet<String>> {
+        let accounts: BTreeSet<String> = self.landed_accounts().iter().map(u8::to_string).collect();
+        if accounts.is_empty() {
+            return BTreeMap::new();
+        }
+        self.landed_days().into_iter().map(|number| (day(number), accounts.clone())).collect()
+    }
 }
 
 type Model = BTreeMap<(ConnectionId, NaiveDate, u8, u8), (u32, i32)>;
 
 fn apply(model: &mut Model, connection: ConnectionId, step: &Step) {
+    let landed = step.landed_accounts();
     for number in step.landed_days() {
-        model.retain(|(of, on, account, _), _| {
-            *of != connection || *on != day(number) || !step.accounts.contains(account)
-        });
+        model.retain(|(of, on, account, _), _| *of != connection || *on != day(number) || !landed.contains(account));
         for ((account, on, line), values) in &step.rows {
-            if *on == number && step.covers(*account, *on) {
+            if *on == number && landed.contains(account) && step.covers(*account, *on) {
                 model.insert((connection, day(number), *account, *line), *values);
             }
         }
@@ -82,7 +95,7 @@ async fn run(steps: Vec<Vec<Step>>) {
             let accounts: Vec<_> = accounts.iter().map(String::as_str).collect();
             let scope = world.scope(&accounts, days(step.first, step.first + step.count - 1));
             let staged = world.stage(&scope, &step.rows()).await.unwrap();
-            let landing = Landing { days: step.landed_days().into_iter().map(day).collect(), scope, staged };
+            let landing = Landing { days: step.landed(), scope, staged };
             if batch.iter().any(|other| other.scope.connection == world.connection) {
                 world.commit(&batch).await.unwrap();
                 batch.clear();

@@ -1,5 +1,8 @@
 //! What is refused, with which code, and that nothing of it is left.
 
+use std::fs;
+use std::path::Path;
+
 use domain::ErrorCode;
 use domain::report::{Chunk, Measure, RowBatch, Target, Trailer};
 use lakehouse::{Error, Rejection, StageError};
@@ -148,6 +151,55 @@ async fn a_sum_beyond_the_lakes_decimals_is_an_error() {
         row
     };
     let landing = world.landing(world.scope(&["1"], days(0, 0)), &[huge("a"), huge("b")]).await;
-    let result = world.commit(&[landing]).await;
-    assert!(matches!(result, Err(Error::Overflow { .. })), "{result:?}");
+    let pull = landing.scope.pull;
+    let error = world.commit(&[landing]).await.unwrap_err();
+    assert_eq!(error.pull(), Some(pull));
+    let Error::Staged { source, .. } = error else { panic!("{error:?}") };
+    assert!(matches!(*source, Error::Overflow { .. }), "{source:?}");
+}
+
+/// What can happen to a staged file while its pull waits to be landed.
+fn damage(file: &Path, how: &str) {
+    match how {
+        "missing" => fs::remove_file(file).unwrap(),
+        "cut short" => {
+            let length = fs::metadata(file).unwrap().len();
+            fs::File::options().write(true).open(file).unwrap().set_len(length / 2).unwrap();
+        }
+        _ => {
+            let mut bytes = fs::read(file).unwrap();
+            // All pages of all columns; the footer before the last eight bytes still reads.
+            let end = bytes.len() - 8;
+            let footer = u32::from_le_bytes(*bytes[end..].first_chunk().unwrap()) as usize;
+            bytes[4..end - footer].fill(0xff);
+            fs::write(file, bytes).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pull_whose_staged_file_is_damaged_is_named_so_that_the_others_can_land() {
+    for how in ["missing", "cut short", "overwritten"] {
+        let world = World::new().await;
+        let known = world.files();
+        let bad = world.landing(world.scope(&["1"], days(0, 1)), &[good()]).await;
+        let staged: Vec<_> = world.files().difference(&known).cloned().collect();
+        let fine = world.landing(world.scope(&["2"], days(0, 1)), &[row(day(0), "2", "20", "1", "0", "1")]).await;
+        damage(&staged[0], how);
+        let before = world.files();
+        let error = world.commit(&[bad.clone(), fine.clone()]).await.unwrap_err();
+        assert_eq!((error.code(), error.pull()), (ErrorCode::Unexpected, Some(bad.scope.pull)), "{how}: {error:?}");
+        assert_eq!(world.files(), before, "{how}");
+        world.commit(&[fine]).await.unwrap();
+        assert_eq!(world.gold().await, ["2026-11-01 2 20 1 0 1.000000000"], "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_pull_whose_description_is_damaged_is_named() {
+    let world = World::new().await;
+    let mut landing = world.landing(world.scope(&["1"], days(0, 0)), &[good()]).await;
+    landing.staged.files[0].truncate(20);
+    let pull = landing.scope.pull;
+    assert_eq!(world.commit(&[landing]).await.unwrap_err().pull(), Some(pull));
 }

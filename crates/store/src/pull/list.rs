@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{ConnectionId, CycleId, PullId};
+use domain::pull::Kind;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -50,6 +51,27 @@ pub async fn list_fetched(tx: &mut Tx, limit: u32) -> Result<Vec<Fetched>> {
             .fetch_all(tx.conn())
             .await?;
     rows.into_iter().map(Fetched::try_from).collect()
+}
+
+/// The failed pulls of a kind whose days no other pull of that kind has read or is to read, the newest failure of each.
+///
+/// # Errors
+/// As any statement.
+pub async fn list_failed(tx: &mut Tx, connection: ConnectionId, kind: Kind) -> Result<Vec<Pull>> {
+    let rows = pulls!(
+        "WHERE p.connection_id = $1 AND p.kind = $2 AND p.state = 'failed' AND NOT EXISTS (
+             SELECT FROM pulls o
+             WHERE o.connection_id = p.connection_id AND o.report_id = p.report_id AND o.kind = p.kind
+                   AND o.first_day = p.first_day AND o.last_day = p.last_day
+                   AND (o.state <> 'failed' OR (o.closed_at, o.id) > (p.closed_at, p.id)))
+         ORDER BY p.planned_at, p.id LIMIT $3",
+        connection.uuid(),
+        kind.to_string(),
+        OPEN_MOST
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(Pull::try_from).collect()
 }
 
 /// The pulls that a cycle requested or closed, in the order in which they were planned.

@@ -49,6 +49,39 @@ pub async fn start_over(
     Ok(done.rows_affected() > 0)
 }
 
+/// Fetched → planned again: what is staged of it can't be landed. `refused_at` says when the report itself turned out to be
+/// of no use; `None` leaves it as an answer, for files that were lost.
+///
+/// # Errors
+/// As any statement.
+pub async fn send_back(
+    tx: &mut Tx,
+    id: PullId,
+    not_before: DateTime<Utc>,
+    code: ErrorCode,
+    detail: Option<&str>,
+    refused_at: Option<DateTime<Utc>>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE pulls
+         SET state = 'planned', refused_at = coalesce($5, refused_at),
+             refused_tickets = CASE WHEN $5::timestamptz IS NULL THEN refused_tickets
+                                    ELSE refused_tickets || jsonb_build_array(ticket) END,
+             ticket = NULL, requested_at = NULL, next_poll_at = NULL, polls = 0, staged = NULL, rows = NULL, bytes = NULL,
+             report_time = NULL, fetched_at = NULL, not_before = $2, error_code = $3, error_detail = $4,
+             attempts = attempts + 1
+         WHERE id = $1 AND state = 'fetched'",
+        id.uuid(),
+        not_before,
+        code.code(),
+        detail,
+        refused_at,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 /// The tickets of reports of these days that were of no use to a pull: they don't answer another one either.
 ///
 /// # Errors

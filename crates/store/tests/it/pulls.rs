@@ -4,7 +4,7 @@ use domain::ErrorCode;
 use domain::pull::{Kind, Past, State};
 use futures::future::join_all;
 use serde_json::json;
-use store::{cycle, pull};
+use store::{cycle, maintenance, pull};
 
 use crate::harness::{Database, after, noon};
 use crate::world::{World, days};
@@ -214,4 +214,53 @@ async fn a_workflow_has_one_cycle_however_often_it_opens_it() {
     assert_eq!((done.state, done.finished_at, done.error_code), (cycle::State::Done, Some(after(1)), None));
     assert_eq!(done.steps["harvest"], json!({"fetched": 2}));
     assert_eq!(cycle::find(&mut tx, "another").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_fetched_pull_that_can_not_be_landed_is_planned_again_as_if_it_had_never_been_asked_for() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let id = world.fetched(&mut tx, Kind::Lookback, noon()).await;
+    let code = ErrorCode::ReportDuplicateKey;
+    assert!(pull::send_back(&mut tx, id, after(5), code, Some("row 3"), None).await.unwrap());
+    let again = pull::fetch(&mut tx, id).await.unwrap();
+    assert_eq!((again.state, again.attempts, again.not_before), (State::Planned, 1, Some(after(5))));
+    assert_eq!((again.error_code, again.error_detail.as_deref()), (Some(code), Some("row 3")));
+    assert_eq!((again.ticket, again.requested_at, again.fetched_at), (None, None, None));
+    assert_eq!((again.rows, again.bytes, again.report_time), (None, None, None));
+    assert!(pull::list_fetched(&mut tx, 10).await.unwrap().is_empty());
+    assert!(!pull::send_back(&mut tx, id, after(5), code, None, None).await.unwrap(), "it is not fetched any more");
+}
+
+#[tokio::test]
+async fn a_failed_pull_is_listed_until_its_days_are_planned_again_or_read() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let mut failed = Vec::new();
+    for minute in 0..2 {
+        let id = world.fetched(&mut tx, Kind::FirstSlice, noon()).await;
+        let code = ErrorCode::ReportTruncated;
+        assert!(pull::fail(&mut tx, id, code, None, None, after(minute)).await.unwrap());
+        failed.push(id);
+        let listed = pull::list_failed(&mut tx, world.connection, Kind::FirstSlice).await.unwrap();
+        assert_eq!(listed.iter().map(|pull| pull.id).collect::<Vec<_>>(), [id], "the newest failure of the days");
+    }
+    assert!(pull::list_failed(&mut tx, world.connection, Kind::Backfill).await.unwrap().is_empty());
+    world.fetched(&mut tx, Kind::FirstSlice, noon()).await;
+    assert!(pull::list_failed(&mut tx, world.connection, Kind::FirstSlice).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn maintenance_is_counted_from_the_sign_up_and_never_goes_back() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    assert_eq!(maintenance::last(&mut tx).await.unwrap(), noon());
+    for (minute, last) in [(9, 9), (5, 9), (10, 10)] {
+        maintenance::record(&mut tx, after(minute)).await.unwrap();
+        assert_eq!(maintenance::last(&mut tx).await.unwrap(), after(last));
+    }
+    let waits = world.fetched(&mut tx, Kind::Lookback, noon()).await;
+    let closed = world.fetched(&mut tx, Kind::Tick, noon()).await;
+    pull::fail(&mut tx, closed, ErrorCode::ReportTruncated, None, None, noon()).await.unwrap();
+    assert_eq!(maintenance::open_pulls(&mut tx).await.unwrap(), [waits].into());
 }
