@@ -34,12 +34,13 @@ use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, WriteBac
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Every path that must be recorded, with how its run ends.
-const PATHS: [(&str, &str, Expected); 16] = [
+const PATHS: [(&str, &str, Expected); 17] = [
     ("OnboardOrganization", "happy", Expected::Completed),
     ("OnboardOrganization", "failed", Expected::Failed),
     ("OnboardOrganization", "cancelled", Expected::Cancelled),
     ("IngestOrganization", "happy", Expected::Completed),
     ("IngestOrganization", "failed", Expected::Failed),
+    ("IngestOrganization", "unjudged", Expected::Failed),
     ("IngestOrganization", "cancelled", Expected::Cancelled),
     ("EvaluateRules", "happy", Expected::Completed),
     ("EvaluateRules", "failed", Expected::Failed),
@@ -486,6 +487,26 @@ async fn cycles(stack: &Stack, client: &Client, agency: &Agency) -> Result<()> {
     })
     .await?;
     took("IngestOrganization", "failed", &closed(client, &id).await?)?;
+    is_abandoned(stack, agency, &id).await?;
+    unjudged(stack, client, agency).await
+}
+
+/// Rules that nobody can read fail the cycle; the reports of the next one are asked for all the same.
+async fn unjudged(stack: &Stack, client: &Client, agency: &Agency) -> Result<()> {
+    change_row(stack, agency.org, "UPDATE rules SET settings = '{}'").await?;
+    stack.sandbox_admin().advance(3 * 3600).await?;
+    let failed = "SELECT workflow_id FROM cycles WHERE state = 'failed' AND steps ? 'commit'
+                  AND (steps -> 'commit' ->> 'changed_days')::int > 0";
+    let id = until("a cycle whose rules can't be judged", PATIENCE, || async {
+        agency.refresh().await?;
+        Ok(texts(stack, agency.org, failed).await?.pop())
+    })
+    .await?;
+    let history = closed(client, &id).await?;
+    let steps = ["ingestion.harvest.v1", "ingestion.commit.v1", "rules.evaluate.v1", "ingestion.request.v1"];
+    let taken = activities(&history);
+    ensure!(taken == [&steps[..], &["ingestion.abandon.v1"]].concat(), "not a whole cycle: {taken:?}");
+    took("IngestOrganization", "unjudged", &history)?;
     is_abandoned(stack, agency, &id).await
 }
 

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use chrono::NaiveDate;
+use harness::histories;
 use harness::journey::Agency;
 use harness::sandbox_admin::{Delivered, LineDayKey};
 use harness::servers::{root, variable};
@@ -67,6 +68,14 @@ async fn same_everywhere(stack: &Stack) -> Result<()> {
         agency.refresh().await?;
         let (now, _) = ours.gold().await?;
         Ok((now != before && ours.equals(&sandbox).await.is_ok()).then_some(()))
+    })
+    .await?;
+
+    // More than a day is over: the tables are tidied up as well, and everything below is read after that.
+    let tidied = "SELECT workflow_id FROM cycles WHERE steps ? 'maintenance'";
+    harness::wait::until("the tables to be tidied up", harness::journey::PATIENCE, || async {
+        agency.refresh().await?;
+        Ok(histories::texts(stack, agency.org, tidied).await?.pop())
     })
     .await?;
 
