@@ -7,6 +7,7 @@ mod commit;
 mod entities;
 mod hand_over;
 mod harvest;
+mod history;
 mod request;
 mod standing;
 
