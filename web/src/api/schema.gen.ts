@@ -669,6 +669,8 @@ export interface components {
       status: components["schemas"]["EntityStatus"];
       /** @description The zone in which its days lie. */
       time_zone: string;
+      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
+      delivered?: components["schemas"]["Delivered"] | null;
     };
     /** @description A withdrawal. */
     CancelIn: {
@@ -872,6 +874,8 @@ export interface components {
       platform_id: string;
       /** @description Whether the platform would spend on it. */
       status: components["schemas"]["EntityStatus"];
+      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
+      delivered?: components["schemas"]["Delivered"] | null;
     };
     /** @description A line that a proposal is about. */
     LineRef: {
@@ -949,7 +953,15 @@ export interface components {
      * @description Why a line was not judged.
      * @enum {string}
      */
-    NotJudgedReason: "outside_flight" | "no_daily_budget" | "data_not_settled" | "history_missing";
+    NotJudgedReason:
+      | "outside_flight"
+      | "no_complete_day"
+      | "no_own_budget"
+      | "no_daily_budget"
+      | "data_not_settled"
+      | "history_missing"
+      | "spend_withheld"
+      | "other_currency";
     /** @description An onboarding under way, or over. */
     Onboarding: {
       /** @description The advertisers that were found. */
@@ -1068,16 +1080,12 @@ export interface components {
     };
     /** @description The sums of the lines in one currency. */
     OverviewTotal: {
-      /** @description What is to be spent over all flights. */
-      budget: components["schemas"]["Money"];
       /** @description The currency. */
       currency: string;
       /** @description What was spent. */
       delivered: components["schemas"]["Money"];
-      /** @description What should have been spent by now. */
-      expected: components["schemas"]["Money"];
-      /** @description delivered ÷ expected; null before anything is expected. */
-      index?: string | null;
+      days: components["schemas"]["Days"];
+      judged?: components["schemas"]["OverviewJudged"] | null;
     };
     /**
      * @description How something does, in a word, by the thresholds of the organisation's pacing rule.
@@ -1683,6 +1691,18 @@ export interface components {
      * @enum {string}
      */
     WorkState: "running" | "done" | "failed";
+    OverviewJudged: {
+      lines: number;
+      delivered: components["schemas"]["Money"];
+      expected: components["schemas"]["Money"];
+      budget: components["schemas"]["Money"];
+      /** @description delivered ÷ expected; null before anything is expected. */
+      index?: string | null;
+    };
+    Delivered: {
+      amount: components["schemas"]["Money"];
+      days: components["schemas"]["Days"];
+    };
   };
   responses: never;
   parameters: never;
