@@ -638,6 +638,7 @@ export interface components {
       account: components["schemas"]["Named"];
       /** @description The currency that it spends in. */
       currency: string;
+      delivered?: components["schemas"]["Delivered"] | null;
       /**
        * Format: date
        * @description Its first day; null where it has none.
@@ -657,6 +658,7 @@ export interface components {
       lines: number;
       /** @description What people called it. */
       name: string;
+      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
       /** @description How it does, in a word. */
       pace: components["schemas"]["Pace"];
       pacing?: components["schemas"]["Pacing"] | null;
@@ -669,8 +671,6 @@ export interface components {
       status: components["schemas"]["EntityStatus"];
       /** @description The zone in which its days lie. */
       time_zone: string;
-      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
-      delivered?: components["schemas"]["Delivered"] | null;
     };
     /** @description A withdrawal. */
     CancelIn: {
@@ -753,6 +753,13 @@ export interface components {
        * @description The last.
        */
       last: string;
+    };
+    /** @description What was spent on the days that are known. */
+    Delivered: {
+      /** @description What was spent. */
+      amount: components["schemas"]["Money"];
+      /** @description On which days: complete ones, without a gap, the newest of them last. */
+      days: components["schemas"]["Days"];
     };
     /** @description A request without content: an empty object. */
     EmptyIn: Record<string, never>;
@@ -849,6 +856,7 @@ export interface components {
     /** @description What buys: DV360's line item. */
     Line: {
       daily_budget?: components["schemas"]["Money"] | null;
+      delivered?: components["schemas"]["Delivered"] | null;
       /**
        * Format: date
        * @description Its first day.
@@ -863,6 +871,7 @@ export interface components {
       last_day?: string | null;
       /** @description What people called it. */
       name: string;
+      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
       /** @description The proposal about it that is under way. */
       open_proposal_id?: string | null;
       /** @description The name of the order that it belongs to. */
@@ -874,8 +883,6 @@ export interface components {
       platform_id: string;
       /** @description Whether the platform would spend on it. */
       status: components["schemas"]["EntityStatus"];
-      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
-      delivered?: components["schemas"]["Delivered"] | null;
     };
     /** @description A line that a proposal is about. */
     LineRef: {
@@ -1078,13 +1085,30 @@ export interface components {
       /** @description Sums per currency: currencies are never added. */
       totals: components["schemas"]["OverviewTotal"][];
     };
+    /** @description The sums of the lines that can be judged. */
+    OverviewJudged: {
+      /** @description What is to be spent over all flights. */
+      budget: components["schemas"]["Money"];
+      /** @description What was spent. */
+      delivered: components["schemas"]["Money"];
+      /** @description What should have been spent by now. */
+      expected: components["schemas"]["Money"];
+      /** @description delivered ÷ expected; null before anything is expected. */
+      index?: string | null;
+      /**
+       * Format: int64
+       * @description How many lines.
+       */
+      lines: number;
+    };
     /** @description The sums of the lines in one currency. */
     OverviewTotal: {
       /** @description The currency. */
       currency: string;
-      /** @description What was spent. */
-      delivered: components["schemas"]["Money"];
+      /** @description From the first of these days to the last. */
       days: components["schemas"]["Days"];
+      /** @description What all lines spent on the days that are known, judged or not. */
+      delivered: components["schemas"]["Money"];
       judged?: components["schemas"]["OverviewJudged"] | null;
     };
     /**
@@ -1691,18 +1715,6 @@ export interface components {
      * @enum {string}
      */
     WorkState: "running" | "done" | "failed";
-    OverviewJudged: {
-      lines: number;
-      delivered: components["schemas"]["Money"];
-      expected: components["schemas"]["Money"];
-      budget: components["schemas"]["Money"];
-      /** @description delivered ÷ expected; null before anything is expected. */
-      index?: string | null;
-    };
-    Delivered: {
-      amount: components["schemas"]["Money"];
-      days: components["schemas"]["Days"];
-    };
   };
   responses: never;
   parameters: never;

@@ -1,7 +1,7 @@
 //! Pulls and cycles: each step once, whoever comes twice.
 
-use domain::entity::{Entity, EntityStatus, Level};
 use domain::ErrorCode;
+use domain::entity::{Entity, EntityStatus, Level};
 use domain::pull::{Kind, Past, State};
 use futures::future::join_all;
 use serde_json::json;
@@ -62,7 +62,8 @@ async fn history_reaches_as_far_back_as_it_was_ever_planned() {
 async fn a_flight_that_is_running_says_from_when_history_is_wanted() {
     let (_database, world) = world().await;
     let mut tx = world.tx().await;
-    let first = async |tx: &mut Tx, today| entity::earliest_running_day(tx, world.connection, day(today)).await.unwrap();
+    let first =
+        async |tx: &mut Tx, today| entity::earliest_running_day(tx, world.connection, day(today)).await.unwrap();
     assert_eq!(first(&mut tx, "2026-11-20").await, Some(day("2026-11-01")));
     assert_eq!(first(&mut tx, "2026-10-31").await, None, "not begun");
     assert_eq!(first(&mut tx, "2026-12-01").await, None, "over");
