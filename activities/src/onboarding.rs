@@ -24,10 +24,11 @@ use crate::{ports, schedule};
 
 /// What a person needs to see first.
 const FIRST_SLICE_DAYS: u32 = 7;
-/// How far back the history goes.
-pub(crate) const HISTORY_DAYS: u32 = 90;
+/// How far back the history goes at least: 90 complete days and today, also where the day is one behind the furthest
+/// zone's. Flights that began earlier get theirs when they are first read.
+pub(crate) const HISTORY_DAYS: u32 = 92;
 /// History comes in pieces that a report makes quickly.
-pub(crate) const DAYS_PER_PULL: u32 = 30;
+pub(crate) const DAYS_PER_PULL: u32 = 31;
 
 /// Implements [`workflows::contract::onboarding`].
 pub struct OnboardingActivities(pub(crate) Arc<Context>);

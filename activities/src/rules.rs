@@ -8,12 +8,12 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::coverage::{Coverage, reporting_lag};
 use domain::entity::Field;
 use domain::ids::{ConnectionId, EntityId, OrgId, PullId};
-use domain::pacing::Pacing;
+use domain::pacing::{Pacing, Spend};
 use domain::report::Definition;
 use domain::rule::{Finding, NotJudged};
-use domain::{DayRange, EntityStatus, Finality, Level, Money};
+use domain::{DayRange, EntityStatus, Finality, Flight, Level, Money, money};
 use futures::FutureExt as _;
-use lakehouse::{LineSpan, Spans};
+use lakehouse::{LineSpan, LineSpend, Spans};
 use store::decision::{Cause, Findings};
 use store::entity::Known;
 use store::rule::Rule;
@@ -76,6 +76,8 @@ async fn evaluate(context: &Context, input: &EvaluateV1) -> Result<EvaluatedV1, 
     let spends = known.spends(context, input.org, &lines).await?;
     let judged = judge(&rules, &lines, &known, &spends)?;
     let mut tx = context.store.begin(input.org).await?;
+    // What nobody decided in time would be in the way of what is proposed now.
+    store::proposal::expire_overdue(&mut tx, now).await?;
     let mut proposals = 0;
     for suggestion in &judged.suggestions {
         proposals += u32::from(propose(&mut tx, decision.id, suggestion, now).await?);
@@ -84,9 +86,16 @@ async fn evaluate(context: &Context, input: &EvaluateV1) -> Result<EvaluatedV1, 
         as_of: input.as_of.or(Some(now)),
         pulls: known.pulls.iter().copied().collect(),
         lines_judged: judged.lines,
-        not_judged: judged.skipped,
+        not_judged: judged.skipped.iter().map(|(reason, lines)| (reason.to_string(), *lines)).collect(),
     };
     store::decision::finish(&mut tx, decision.id, &findings, now).await?;
+    if let CauseV1::Cycle(cycle) = input.cause {
+        let not_judged: u32 = findings.not_judged.values().sum();
+        let step = serde_json::json!({
+            "judged": judged.lines, "not_judged": not_judged, "proposals": proposals, "at": context.clock.now(),
+        });
+        store::cycle::record_step(&mut tx, cycle, "evaluate", &step).await?;
+    }
     tx.commit().await?;
     metrics::counter!("clp_proposals_total").increment(u64::from(proposals));
     Ok(EvaluatedV1 { decision: decision.id, judged: judged.lines, proposals })
@@ -103,7 +112,7 @@ async fn open_decision(
     })
 }
 
-/// Every line that could spend and has a plan to be judged by.
+/// Every line that could spend.
 async fn active_lines(tx: &mut store::Tx) -> Result<Vec<Known>, Error> {
     let (mut lines, mut after) = (Vec::new(), None);
     while lines.len() < MOST_LINES {
@@ -152,12 +161,11 @@ impl Books {
         self.coverage.get(&(line.connection, line.account_platform_id.clone()))
     }
 
-    /// The last day up to which the line's whole flight is known and complete.
-    fn complete_through(&self, line: &Known) -> Option<NaiveDate> {
-        let flight = line.entity.flight?;
-        let lag = reporting_lag(line.platform);
-        let through = self.coverage(line)?.complete_through(flight.days.first(), flight.zone, lag)?;
-        Some(through.min(flight.days.last()))
+    /// The days of the line's flight by which it is judged, or why it can't be.
+    fn judged_days(&self, line: &Known) -> Result<(Flight, DayRange), NotJudged> {
+        let flight = line.entity.flight.ok_or(NotJudged::NoOwnBudget)?;
+        let coverage = self.coverage(line).ok_or(NotJudged::HistoryMissing)?;
+        Ok((flight, coverage.judged_days(&flight, reporting_lag(line.platform))?))
     }
 
     fn settled(&self, line: &Known, day: NaiveDate) -> Option<Finality> {
@@ -168,17 +176,20 @@ impl Books {
     /// What each line has spent on the days that count.
     async fn spends(&self, context: &Context, org: OrgId, lines: &[Known]) -> Result<Spends, Error> {
         let spans = lines.iter().filter_map(|line| {
-            let flight = line.entity.flight?;
-            let days = DayRange::new(flight.days.first(), self.complete_through(line)?)?;
+            let (_, days) = self.judged_days(line).ok()?;
             Some(LineSpan { connection: line.connection, line: line.entity.platform_id.clone(), days })
         });
         let spans = Spans::Lines(spans.collect());
         let spends = context.lake.spend_by_line(&context.pointers(org), org, &spans).await?;
-        Ok(spends.into_iter().map(|spend| ((spend.connection, spend.line), spend.spend)).collect())
+        let spend = |row: LineSpend| {
+            let LineSpend { connection, account: _, line, spend, days: _, withheld_days } = row;
+            ((connection, line), Spend { stated: spend, withheld_days })
+        };
+        Ok(spends.into_iter().map(spend).collect())
     }
 }
 
-type Spends = BTreeMap<(ConnectionId, String), Money>;
+type Spends = BTreeMap<(ConnectionId, String), Spend>;
 
 /// A change that a rule suggests, with what it was judged by.
 struct Suggestion {
@@ -195,27 +206,35 @@ struct Suggestion {
 struct Judged {
     lines: u32,
     suggestions: Vec<Suggestion>,
-    skipped: BTreeMap<String, u32>,
+    skipped: BTreeMap<NotJudged, u32>,
 }
 
 fn judge(rules: &[Rule], lines: &[Known], books: &Books, spends: &Spends) -> Result<Judged, Error> {
     let mut judged = Judged::default();
     for (rule, line) in rules.iter().flat_map(|rule| lines.iter().map(move |line| (rule, line))) {
-        let mut skip = |reason: NotJudged| *judged.skipped.entry(reason.to_string()).or_default() += 1;
-        let Some(flight) = line.entity.flight else {
-            skip(NotJudged::OutsideFlight);
-            continue;
+        let mut skip = |reason: NotJudged| *judged.skipped.entry(reason).or_default() += 1;
+        let (flight, days) = match books.judged_days(line) {
+            Ok(judged) => judged,
+            Err(reason) => {
+                skip(reason);
+                continue;
+            }
         };
-        let Some(through) = books.complete_through(line) else {
-            skip(NotJudged::HistoryMissing);
-            continue;
-        };
-        let nothing = Money::zero(line.currency);
         let key = (line.connection, line.entity.platform_id.clone());
-        let delivered = spends.get(&key).copied().unwrap_or(nothing);
-        let settled = books.settled(line, through).unwrap_or(Finality::Intraday);
-        let pacing = Pacing::of(&flight, delivered, flight.zone.end_of(through)).map_err(|error| odd_money(&error))?;
-        match rule.settings.judge(&pacing, line.entity.daily_budget, settled).map_err(|error| odd_money(&error))? {
+        let spend = spends.get(&key).copied().unwrap_or(Spend::whole(Money::zero(line.currency)));
+        let settled = books.settled(line, days.last()).unwrap_or(Finality::Intraday);
+        let unit = line.platform.billable_unit(line.currency);
+        let daily = line.entity.daily_budget;
+        let pacing = match Pacing::of(&flight, spend, flight.zone.end_of(days.last())) {
+            Ok(pacing) => pacing,
+            // An odd line is left out; it doesn't keep the others from being judged.
+            Err(money::Error::CurrencyMismatch { .. }) => {
+                skip(NotJudged::OtherCurrency);
+                continue;
+            }
+            Err(error) => return Err(odd_money(&error)),
+        };
+        match rule.settings.judge(&pacing, daily, settled, unit).map_err(|error| odd_money(&error))? {
             Finding::OnPace => judged.lines += 1,
             Finding::NotJudged { reason } => skip(reason),
             Finding::Suggest { before, after, limited } => {
@@ -228,7 +247,7 @@ fn judge(rules: &[Rule], lines: &[Known], books: &Books, spends: &Spends) -> Res
     Ok(judged)
 }
 
-fn odd_money(error: &domain::money::Error) -> Error {
+fn odd_money(error: &money::Error) -> Error {
     Error::Inconsistent { what: "the amounts of a line", why: error.to_string() }
 }
 
@@ -252,4 +271,110 @@ async fn propose(
         expires_at: now + DECIDE_WITHIN,
     };
     Ok(store::proposal::create(tx, &new, now).await?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{AccountId, RuleId};
+    use domain::rule::PacingRule;
+    use domain::{Platform, TimeZone};
+
+    use super::*;
+
+    fn money(text: &str, currency: &str) -> Money {
+        Money::new(text.parse().unwrap(), currency.parse().unwrap())
+    }
+
+    fn days(first: &str, last: &str) -> DayRange {
+        DayRange::new(first.parse().unwrap(), last.parse().unwrap()).unwrap()
+    }
+
+    fn rule() -> Rule {
+        Rule {
+            id: RuleId::new(),
+            kind: store::rule::Kind::Pacing,
+            name: "Keep pace".to_owned(),
+            enabled: true,
+            version: 1,
+            settings: PacingRule::default(),
+            changed_at: now(),
+        }
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
+    /// A line that spends 10 a day, in November, with 300 for it.
+    fn line(currency: &str) -> Known {
+        let budget = money("300", currency);
+        let flight = Flight { days: days("2026-11-01", "2026-11-30"), zone: TimeZone::UTC, budget };
+        Known {
+            id: EntityId::new(),
+            connection: ConnectionId::new(),
+            platform: Platform::Dv360,
+            account: AccountId::new(),
+            account_platform_id: "4711".to_owned(),
+            account_name: "One".to_owned(),
+            currency: budget.currency(),
+            time_zone: TimeZone::UTC,
+            entity: domain::entity::Entity {
+                platform_id: "77001".to_owned(),
+                parent_id: None,
+                campaign_id: "55001".to_owned(),
+                level: Level::Line,
+                name: "Line".to_owned(),
+                status: EntityStatus::Active,
+                flight: Some(flight),
+                daily_budget: Some(money("10", currency)),
+            },
+            read_at: now(),
+        }
+    }
+
+    /// What comes of a line that has spent this, when these days were read.
+    fn judged(line: &Known, read: DayRange, spend: Spend) -> Judged {
+        let coverage = Coverage::new(read.days().map(|day| (day, now())));
+        let books = Books {
+            coverage: [((line.connection, line.account_platform_id.clone()), coverage)].into(),
+            final_after_days: [(line.connection, 7)].into(),
+            pulls: BTreeSet::new(),
+        };
+        let spends = [((line.connection, line.entity.platform_id.clone()), spend)].into();
+        judge(&[rule()], std::slice::from_ref(line), &books, &spends).unwrap()
+    }
+
+    fn november() -> DayRange {
+        days("2026-11-01", "2026-11-21")
+    }
+
+    #[test]
+    fn a_budget_is_not_raised_on_spend_that_the_platform_keeps_to_itself() {
+        let line = line("EUR");
+        let spend = Spend::whole(money("100", "EUR"));
+        let known = judged(&line, november(), spend);
+        assert_eq!((known.lines, known.suggestions.len()), (1, 1));
+        let kept = judged(&line, november(), Spend { withheld_days: 3, ..spend });
+        assert_eq!((kept.lines, kept.suggestions.len()), (0, 0));
+        assert_eq!(kept.skipped, [(NotJudged::SpendWithheld, 1)].into());
+    }
+
+    #[test]
+    fn a_line_that_can_not_be_judged_is_counted_with_its_reason() {
+        let spend = Spend::whole(money("100", "EUR"));
+        let mut shared = line("EUR");
+        shared.entity.flight = None;
+        assert_eq!(judged(&shared, november(), spend).skipped, [(NotJudged::NoOwnBudget, 1)].into());
+        let short = judged(&line("EUR"), days("2026-11-02", "2026-11-21"), spend);
+        assert_eq!(short.skipped, [(NotJudged::HistoryMissing, 1)].into());
+        let dollars = Spend::whole(money("100", "USD"));
+        assert_eq!(judged(&line("EUR"), november(), dollars).skipped, [(NotJudged::OtherCurrency, 1)].into());
+    }
+
+    #[test]
+    fn forints_are_proposed_in_units_that_the_platform_can_bill() {
+        let found = judged(&line("HUF"), november(), Spend::whole(money("173.21", "HUF")));
+        let after: Vec<Money> = found.suggestions.iter().map(|suggestion| suggestion.after).collect();
+        assert_eq!(after, [money("12", "HUF")], "12.67 a day would end on budget");
+    }
 }

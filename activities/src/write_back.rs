@@ -392,7 +392,13 @@ async fn close(context: &Context, input: &CloseV1) -> Result<State, Error> {
     }
     let problem = code.map(|code| (code, None));
     let detail = Detail { problem, ..Detail::by(Actor::System, now) };
-    let state = store::proposal::transition(&mut tx, input.proposal, event, &detail).await?;
-    tx.commit().await?;
-    Ok(state)
+    match store::proposal::transition(&mut tx, input.proposal, event, &detail).await {
+        Ok(state) => {
+            tx.commit().await?;
+            Ok(state)
+        }
+        // An evaluation of the rules, or a person, closed it in the same moment.
+        Err(store::Error::Forbidden(forbidden)) => Ok(forbidden.state),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -144,12 +144,20 @@ mirrored! {
     NotJudgedReason of domain::rule::NotJudged {
         /// The flight has not begun, or is over.
         OutsideFlight,
+        /// The flight has begun, but its first day is not complete yet.
+        NoCompleteDay,
+        /// The line has no days with a budget of its own to be judged by.
+        NoOwnBudget,
         /// The line has no daily budget to change.
         NoDailyBudget,
         /// The data is less settled than the rule needs.
         DataNotSettled,
         /// Days of the flight were not read yet.
         HistoryMissing,
+        /// The platform kept the spend of some days to itself.
+        SpendWithheld,
+        /// The spend is not in the currency of the budget.
+        OtherCurrency,
     }
 }
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use harness::journey::{Agency, PATIENCE};
 use harness::stack::{Options, Stack};
 use harness::truth::LakeReader;
 use harness::wait::until;
 use serde_json::{Value, json};
 
+/// The sandbox's world has so many lines, all of them running.
+const SEEDED_LINES: u32 = 42;
 const PASSWORD: &str = "correct horse battery staple";
 
 /// Time in the simulated world.
@@ -30,7 +32,10 @@ async fn main_job(stack: &Stack) -> Result<()> {
     let sandbox = stack.sandbox_admin();
     let mut agency = Agency::sign_up(stack.person()?, "ana@agency.example", PASSWORD, "Agency").await?;
     agency.onboard().await?;
+    dashboard_has_figures(&agency).await?;
     agency.onboarding_is(&["done"]).await?;
+    let found = agency.evaluate().await?;
+    ensure!(found["lines_judged"] == SEEDED_LINES && found["not_judged"] == json!([]), "{found:#}");
     let lake = LakeReader::open(&stack.database.app_url, &stack.warehouse.display().to_string(), agency.org).await?;
     let first = lake.equals(&sandbox).await?;
     ensure!(first.line_days > 1_000, "only {first:?}");
@@ -53,8 +58,38 @@ async fn main_job(stack: &Stack) -> Result<()> {
     let days: std::collections::BTreeSet<_> = changed.iter().map(|(_, _, day)| day).collect();
     ensure!(days.len() >= 5, "the restatement changed {} days only", days.len());
     lake.equals(&sandbox).await?;
+    overdue_proposals_are_closed(stack, &agency).await?;
 
     ensure!(now(stack).await? > Utc::now(), "the simulated clock did not move");
+    Ok(())
+}
+
+/// A dashboard that is called ready shows what was delivered, even while nothing can be judged.
+async fn dashboard_has_figures(agency: &Agency) -> Result<()> {
+    let overview = agency.person.get("/api/v1/overview").await?;
+    let totals = overview["totals"].as_array().context("totals")?;
+    ensure!(totals.len() == 3 && totals.iter().all(|total| total["days"]["first"].is_string()), "{overview:#}");
+    let page = agency.person.get("/api/v1/campaigns?limit=50").await?;
+    for campaign in page["items"].as_array().context("campaigns")? {
+        let judged = campaign["pace"] != "not_judged";
+        ensure!(campaign["delivered"]["amount"]["amount"].is_string(), "{campaign:#}");
+        ensure!(judged != campaign["not_judged_because"].is_string(), "{campaign:#}");
+    }
+    Ok(())
+}
+
+/// The timers of the workflows run in real time; what is overdue by the simulated clock is closed by an evaluation.
+async fn overdue_proposals_are_closed(stack: &Stack, agency: &Agency) -> Result<()> {
+    agency.evaluate().await?;
+    let now = now(stack).await?;
+    let open = agency.person.get("/api/v1/proposals?state=open&limit=200").await?;
+    for proposal in open["items"].as_array().context("open proposals")? {
+        let expires: DateTime<Utc> = proposal["expires_at"].as_str().context("expires_at")?.parse()?;
+        ensure!(proposal["state"] != "proposed" || expires > now - TimeDelta::minutes(10), "{proposal:#}");
+    }
+    let closed = agency.person.get("/api/v1/proposals?state=closed&limit=200").await?;
+    let closed = closed["items"].as_array().context("closed proposals")?;
+    ensure!(closed.iter().any(|proposal| proposal["state"] == "expired"), "{closed:#?}");
     Ok(())
 }
 

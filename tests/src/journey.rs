@@ -140,6 +140,19 @@ impl Agency {
         self.person.send(Method::POST, "/api/v1/runs", json!({})).await
     }
 
+    /// Asks for an evaluation of the rules, and waits for what it found.
+    ///
+    /// # Errors
+    /// When it is refused, fails, or takes too long.
+    pub async fn evaluate(&self) -> Result<Value> {
+        let started = self.person.send(Method::POST, "/api/v1/evaluations", json!({})).await?;
+        let path = format!("/api/v1/evaluations/{}", started["id"].as_str().context("the evaluation's id")?);
+        let ended = |seen: &Value| seen["state"] != "running";
+        let found = until_is("the evaluation to end", PATIENCE, || self.person.get(&path), ended).await?;
+        ensure!(found["state"] == "done", "{found:#}");
+        Ok(found)
+    }
+
     /// The first open proposal, waiting for one.
     ///
     /// # Errors

@@ -92,6 +92,13 @@ function pacingOf(budget, index, currency) {
   };
 }
 
+function deliveredOf(pacing, budget, currency) {
+  return {
+    amount: pacing?.delivered ?? eur(budget / 9, currency),
+    days: { first: dayAt(pacing ? -23 : -6), last: dayAt(-1) },
+  };
+}
+
 function makeCampaigns() {
   const campaigns = [];
   for (const [a, account] of ACCOUNTS.slice(0, 3).entries()) {
@@ -113,6 +120,8 @@ function makeCampaigns() {
         time_zone: account.time_zone,
         pace: PACES[(n + a) % 7],
         pacing,
+        not_judged_because: pacing ? null : "history_missing",
+        delivered: deliveredOf(pacing, budget, account.currency),
         lines: 3,
         risk: pacing ? eur(risk, account.currency) : null,
       });
@@ -139,6 +148,8 @@ function linesOf(campaign, proposals) {
       last_day: campaign.last_day,
       pace: campaign.pace,
       pacing: pacingOf(budget, index, campaign.currency),
+      not_judged_because: campaign.not_judged_because,
+      delivered: deliveredOf(pacingOf(budget, index, campaign.currency), budget, campaign.currency),
       open_proposal_id:
         proposals.find((p) => p.line.id === id && p.state === "proposed")?.id ?? null,
     };
@@ -582,7 +593,7 @@ function route(method, path, query, body, org) {
           finished_at: iso(),
           lines_judged: 38,
           proposals_made: 0,
-          not_judged: [],
+          not_judged: [{ reason: "history_missing", lines: 9 }],
           problem: null,
         },
       ];
@@ -645,14 +656,21 @@ function campaignRoute(org, id, verb, query) {
 function overviewOf(org) {
   const count = (pace) => org.campaigns.filter((c) => c.pace === pace).length;
   const totals = [...new Set(org.campaigns.map((c) => c.currency))].map((currency) => {
-    const own = org.campaigns.filter((c) => c.currency === currency && c.pacing);
+    const all = org.campaigns.filter((c) => c.currency === currency);
+    const own = all.filter((c) => c.pacing);
     const sum = (key) => own.reduce((total, c) => total + Number(c.pacing[key].amount), 0);
+    const delivered = all.reduce((total, c) => total + Number(c.delivered.amount.amount), 0);
     return {
       currency,
-      delivered: eur(sum("delivered"), currency),
-      expected: eur(sum("expected"), currency),
-      budget: eur(sum("budget"), currency),
-      index: (sum("delivered") / sum("expected")).toFixed(4),
+      delivered: eur(delivered, currency),
+      days: { first: dayAt(-23), last: dayAt(-1) },
+      judged: {
+        lines: 3 * own.length,
+        delivered: eur(sum("delivered"), currency),
+        expected: eur(sum("expected"), currency),
+        budget: eur(sum("budget"), currency),
+        index: (sum("delivered") / sum("expected")).toFixed(4),
+      },
     };
   });
   return {

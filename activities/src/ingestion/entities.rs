@@ -8,6 +8,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use store::account::Account;
 
 use super::harvest::Desk;
+use super::history;
 use crate::context::account_ref;
 use crate::failure::{Error, chain};
 
@@ -46,6 +47,9 @@ pub(super) async fn refresh(desk: &Desk<'_>, now: DateTime<Utc>) -> Result<Refre
                 break;
             }
         }
+    }
+    if refreshed.read {
+        history::plan(desk, now).await?;
     }
     Ok(refreshed)
 }

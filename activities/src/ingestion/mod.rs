@@ -9,6 +9,7 @@ mod entities;
 mod follow_up;
 mod hand_over;
 mod harvest;
+mod history;
 mod limit;
 mod maintenance;
 mod replacement;

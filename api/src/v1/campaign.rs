@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{AccountId, EntityId, OrgId};
-use domain::rule::PacingRule;
+use domain::rule::{NotJudged, PacingRule};
 use domain::{DayRange, Level};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -18,11 +18,12 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::delivery::{self, LineDelivery, Paced};
+use crate::delivery::{self, LineDelivery, Paced, SoFar};
 use crate::extract::{Id, Parameters};
 use crate::paging;
 use crate::problem::{Error, Result};
-use crate::wire::{EntityStatus, Finality, Money, Named, Page, Platform, decimal};
+use crate::v1::run::Days;
+use crate::wire::{EntityStatus, Finality, Money, Named, NotJudgedReason, Page, Platform, decimal};
 
 const TAG: &str = "campaign";
 const LIST: &str = "campaigns";
@@ -60,8 +61,12 @@ pub struct CampaignSummary {
     pub time_zone: String,
     /// How it does, in a word.
     pub pace: Pace,
-    /// How it does: the sums of its lines.
+    /// How it does: the sums of its lines that can be judged.
     pub pacing: Option<Pacing>,
+    /// Why it is not judged: the reason of most of its lines; null where it is, and where it has no lines.
+    pub not_judged_because: Option<NotJudgedReason>,
+    /// What all its lines spent on the days that are known, judged or not.
+    pub delivered: Option<Delivered>,
     /// How many lines it has.
     pub lines: i64,
     /// The money that would be spent too little or too much if it goes on like this.
@@ -99,8 +104,12 @@ pub struct Line {
     pub last_day: Option<NaiveDate>,
     /// How it does, in a word.
     pub pace: Pace,
-    /// How it does; null where it has no flight, or no data yet.
+    /// How it does; null where it can't be judged.
     pub pacing: Option<Pacing>,
+    /// Why it is not judged; null where it is.
+    pub not_judged_because: Option<NotJudgedReason>,
+    /// What it spent on the days that are known, judged or not.
+    pub delivered: Option<Delivered>,
     /// The proposal about it that is under way.
     pub open_proposal_id: Option<String>,
 }
@@ -139,6 +148,15 @@ pub struct Pacing {
     pub as_of: DateTime<Utc>,
     /// How settled the newest day in it is.
     pub finality: Finality,
+}
+
+/// What was spent on the days that are known.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Delivered {
+    /// What was spent.
+    pub amount: Money,
+    /// On which days: complete ones, without a gap, the newest of them last.
+    pub days: Days,
 }
 
 /// Which campaigns are listed.
@@ -267,7 +285,28 @@ type Rank = (Reverse<Decimal>, String);
 impl CampaignDelivery {
     /// Its lines that can be judged.
     pub(super) fn judged(&self) -> impl Iterator<Item = &Paced> {
-        self.lines.iter().filter_map(|line| line.paced.as_ref())
+        self.lines.iter().filter_map(|line| line.judged.as_ref().ok())
+    }
+
+    /// What each of its lines spent so far.
+    pub(super) fn so_far(&self) -> impl Iterator<Item = SoFar> {
+        self.lines.iter().filter_map(|line| line.so_far)
+    }
+
+    /// Why nothing can be said of it: the reason of most of its lines that spend, else of most of its lines.
+    fn not_judged_because(&self) -> Option<NotJudged> {
+        if self.paced().is_some() {
+            return None;
+        }
+        let mut reasons: BTreeMap<NotJudged, (usize, usize)> = BTreeMap::new();
+        for line in &self.lines {
+            if let Err(reason) = line.judged {
+                let (spending, all) = reasons.entry(reason).or_default();
+                *spending += usize::from(line.line.entity.status == domain::EntityStatus::Active);
+                *all += 1;
+            }
+        }
+        reasons.into_iter().max_by_key(|(_, count)| *count).map(|(reason, _)| reason)
     }
 
     fn paced(&self) -> Option<Paced> {
@@ -317,6 +356,8 @@ impl CampaignDelivery {
             time_zone: known.time_zone.to_string(),
             pace: self.pace(rule),
             pacing: paced.map(Into::into),
+            not_judged_because: self.not_judged_because().map(Into::into),
+            delivered: SoFar::sum(self.so_far()).map(Into::into),
             lines: i64::try_from(self.lines.len()).unwrap_or(i64::MAX),
             risk: self.risk().map(Into::into),
         }
@@ -330,7 +371,7 @@ impl Line {
         open_proposal_id: Option<String>,
         rule: &PacingRule,
     ) -> Self {
-        let LineDelivery { line, paced } = line;
+        let LineDelivery { line, judged, so_far } = line;
         let days = line.entity.flight.map(|flight| flight.days);
         Self {
             id: line.id.to_string(),
@@ -341,10 +382,19 @@ impl Line {
             daily_budget: line.entity.daily_budget.map(Into::into),
             first_day: days.map(DayRange::first),
             last_day: days.map(DayRange::last),
-            pace: paced.map_or(Pace::NotJudged, |paced| paced.pace(rule)),
-            pacing: paced.map(Into::into),
+            pace: judged.map_or(Pace::NotJudged, |paced| paced.pace(rule)),
+            pacing: judged.ok().map(Into::into),
+            not_judged_because: judged.err().map(Into::into),
+            delivered: so_far.map(Into::into),
             open_proposal_id,
         }
+    }
+}
+
+impl From<SoFar> for Delivered {
+    fn from(so_far: SoFar) -> Self {
+        let SoFar { spend, days } = so_far;
+        Self { amount: spend.into(), days: days.into() }
     }
 }
 
@@ -359,7 +409,16 @@ impl Pacing {
     /// Pacing with how settled it is.
     #[must_use]
     pub fn of(pacing: domain::pacing::Pacing, finality: domain::Finality) -> Self {
-        let domain::pacing::Pacing { delivered, expected, budget, index, required_daily, projected, as_of } = pacing;
+        let domain::pacing::Pacing {
+            delivered,
+            withheld_days: _,
+            expected,
+            budget,
+            index,
+            required_daily,
+            projected,
+            as_of,
+        } = pacing;
         Self {
             delivered: delivered.into(),
             expected: expected.into(),

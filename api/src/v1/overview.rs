@@ -13,10 +13,11 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::delivery::{self, Paced};
+use crate::delivery::{self, Paced, SoFar};
 use crate::freshness;
 use crate::problem::{Problem, Result};
-use crate::v1::campaign::{self, Pace};
+use crate::v1::campaign::{self, CampaignDelivery, Pace};
+use crate::v1::run::Days;
 use crate::wire::{Money, decimal};
 
 const TAG: &str = "overview";
@@ -48,6 +49,19 @@ pub struct Overview {
 pub struct OverviewTotal {
     /// The currency.
     pub currency: String,
+    /// What all lines spent on the days that are known, judged or not.
+    pub delivered: Money,
+    /// From the first of these days to the last.
+    pub days: Days,
+    /// How the lines do that can be judged; null while none can.
+    pub judged: Option<OverviewJudged>,
+}
+
+/// The sums of the lines that can be judged.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OverviewJudged {
+    /// How many lines.
+    pub lines: i64,
     /// What was spent.
     pub delivered: Money,
     /// What should have been spent by now.
@@ -115,7 +129,7 @@ async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Over
     let paces = campaigns.iter().map(|campaign| campaign.pace(&rule));
     let open = proposal::count_open(&mut tx).await?;
     Ok(axum::Json(Overview {
-        totals: totals(campaigns.iter().flat_map(campaign::CampaignDelivery::judged)),
+        totals: totals(&campaigns),
         freshness: Freshness { as_of, state, next_run_at },
         campaigns: paces.fold(CampaignCounts::default(), CampaignCounts::and),
         open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
@@ -124,22 +138,33 @@ async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Over
 }
 
 /// Sums per currency, in the order of their codes.
-fn totals<'a>(lines: impl Iterator<Item = &'a Paced>) -> Vec<OverviewTotal> {
-    let mut by_currency: BTreeMap<domain::Currency, Vec<&Paced>> = BTreeMap::new();
-    for line in lines {
-        by_currency.entry(line.pacing.budget.currency()).or_default().push(line);
+fn totals(campaigns: &[CampaignDelivery]) -> Vec<OverviewTotal> {
+    let mut by_currency: BTreeMap<domain::Currency, Vec<SoFar>> = BTreeMap::new();
+    for line in campaigns.iter().flat_map(CampaignDelivery::so_far) {
+        by_currency.entry(line.spend.currency()).or_default().push(line);
     }
-    let total = |(currency, lines): (domain::Currency, Vec<&Paced>)| {
+    let judged: Vec<&Paced> = campaigns.iter().flat_map(CampaignDelivery::judged).collect();
+    let total = |(currency, lines): (domain::Currency, Vec<SoFar>)| {
+        let SoFar { spend, days } = SoFar::sum(lines)?;
+        let judged = judged.iter().copied().filter(|line| line.pacing.budget.currency() == currency).collect();
+        let (currency, judged) = (currency.to_string(), OverviewJudged::of(judged));
+        Some(OverviewTotal { currency, delivered: spend.into(), days: days.into(), judged })
+    };
+    by_currency.into_iter().filter_map(total).collect()
+}
+
+impl OverviewJudged {
+    fn of(lines: Vec<&Paced>) -> Option<Self> {
+        let count = i64::try_from(lines.len()).unwrap_or(i64::MAX);
         let sum = delivery::sum(lines)?.pacing;
-        Some(OverviewTotal {
-            currency: currency.to_string(),
+        Some(Self {
+            lines: count,
             delivered: sum.delivered.into(),
             expected: sum.expected.into(),
             budget: sum.budget.into(),
             index: sum.index.map(decimal),
         })
-    };
-    by_currency.into_iter().filter_map(total).collect()
+    }
 }
 
 impl CampaignCounts {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use domain::ErrorCode;
 use domain::ids::CycleId;
+use domain::{DayRange, ErrorCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::{connection, cycle, intent, pull};
@@ -167,6 +167,12 @@ pub struct Days {
     pub first: NaiveDate,
     /// The last.
     pub last: NaiveDate,
+}
+
+impl From<DayRange> for Days {
+    fn from(days: DayRange) -> Self {
+        Self { first: days.first(), last: days.last() }
+    }
 }
 
 /// Names the refresh that was asked for.
@@ -341,7 +347,7 @@ impl From<pull::Pull> for Pull {
             id: row.id.to_string(),
             kind: row.kind.into(),
             platform: row.platform.into(),
-            days: Days { first: row.days.first(), last: row.days.last() },
+            days: row.days.into(),
             state: row.state.into(),
             rows: row.rows.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)),
             requested_at: row.requested_at,
@@ -384,16 +390,20 @@ fn reports(count: u32) -> String {
     if count == 1 { "1 report".to_owned() } else { format!("{count} reports") }
 }
 
+/// What the steps are called, in the order in which they run. Rules are evaluated only when numbers changed.
+const STEPS: [(&str, &str); 5] = [
+    ("harvest", "Fetch what is ready"),
+    ("commit", "Commit to the tables"),
+    ("evaluate", "Judge the lines by the rules"),
+    ("request", "Ask for what is due"),
+    ("maintenance", "Tidy up the tables"),
+];
+
 /// What each step recorded, in the order in which they run.
 fn steps(row: &cycle::Cycle) -> Vec<RunStep> {
     let mut before = row.started_at;
     let mut steps = Vec::new();
-    for (key, title) in [
-        ("harvest", "Fetch what is ready"),
-        ("commit", "Commit to the tables"),
-        ("request", "Ask for what is due"),
-        ("maintenance", "Tidy up the tables"),
-    ] {
+    for (key, title) in STEPS {
         let Some(did) = row.steps.get(key) else { continue };
         let at = did.get("at").and_then(Value::as_str).and_then(|text| text.parse::<DateTime<Utc>>().ok());
         let seconds = at.map(|at| tenths(at - before));
@@ -409,8 +419,16 @@ fn step_sentence(key: &str, did: &Value) -> String {
         "harvest" => format!("{} fetched, {} still being made by the platform.", number("fetched"), number("open")),
         "commit" => format!("{} landed, {} days changed.", number("landed"), number("changed_days")),
         "maintenance" => format!("{} files removed that nothing needs any more.", number("files")),
+        "evaluate" => {
+            let (judged, not_judged, proposals) = (number("judged"), number("not_judged"), number("proposals"));
+            format!("{judged} judged, {not_judged} not judged, {proposals} new {}.", plural(proposals, "proposal"))
+        }
         _ => format!("{} asked for, {} on the way.", number("requested"), number("open")),
     }
+}
+
+fn plural(count: u64, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
 #[cfg(test)]
@@ -443,6 +461,17 @@ mod tests {
         assert_eq!(sentence(&row(cycle::Pulls::default())), "No report was due.");
         let pulls = cycle::Pulls { landed: 1, open: 2, ..cycle::Pulls::default() };
         assert_eq!(sentence(&row(pulls)), "1 report with new numbers, 2 reports on the way.");
+    }
+
+    #[test]
+    fn a_run_that_changed_numbers_says_what_the_rules_made_of_them() {
+        let mut row = row(cycle::Pulls::default());
+        let did = serde_json::json!({"judged": 41, "not_judged": 1, "proposals": 1, "at": "2026-11-21T12:00:07Z"});
+        row.steps.insert("evaluate".to_owned(), did);
+        let steps = steps(&row);
+        assert_eq!(steps[1].title, "Judge the lines by the rules");
+        assert_eq!(steps[1].sentence, "41 judged, 1 not judged, 1 new proposal.");
+        assert_eq!((steps[1].seconds, steps[2].seconds), (Some(3.0), Some(2.0)));
     }
 
     #[test]

@@ -97,11 +97,11 @@ pub enum MarkerKind {
 async fn get(State(app): State<App>, session: Session, Id(id): Id<EntityId>) -> Result<axum::Json<Series>> {
     let mut tx = app.store.begin(session.org).await?;
     let (known, _, lines) = campaign::fetch(&mut tx, id).await?;
-    let knowledge = Knowledge::read(&mut tx, &lines).await?;
+    let knowledge = Knowledge::read(&mut tx, &lines, app.now()).await?;
     let proposals = proposal::list_of_campaign(&mut tx, &known).await?;
     drop(tx);
     let as_of = lines.iter().filter_map(|line| knowledge.coverage_of(line)?.newest_report()).max();
-    let points = match lines.first().zip(covering(&lines)) {
+    let points = match lines.first().zip(covering(&known, &lines)) {
         Some((any, days)) => {
             let delivered = delivered(&app, session.org, &known, &lines, days).await?;
             let finality = |day| knowledge.finality(any, day);
@@ -120,12 +120,20 @@ async fn get(State(app): State<App>, session: Session, Id(id): Id<EntityId>) -> 
 }
 
 /// The days from the first of any line's flight to the last.
-fn covering(lines: &[Known]) -> Option<DayRange> {
-    let flights = || lines.iter().filter_map(|line| line.entity.flight.map(|flight| flight.days));
+fn covering(campaign: &Known, lines: &[Known]) -> Option<DayRange> {
+    let flights = || lines.iter().filter_map(|line| days_of(campaign, line));
     DayRange::new(flights().map(DayRange::first).min()?, flights().map(DayRange::last).max()?)
 }
 
+/// The days of a line's flight. One without a budget of its own has none: it spends on its campaign's days.
+fn days_of(campaign: &Known, line: &Known) -> Option<DayRange> {
+    line.entity.flight.or(campaign.entity.flight).map(|flight| flight.days)
+}
+
 type Days = BTreeMap<NaiveDate, Decimal>;
+
+/// What was spent on each day; `None` for a day of which the platform kept some to itself.
+type Spent = BTreeMap<NaiveDate, Option<Decimal>>;
 
 /// What the flights' budgets come to on each day.
 fn planned(lines: &[Known], currency: Currency) -> Days {
@@ -145,9 +153,9 @@ fn planned_on(flight: &Flight, day: NaiveDate) -> Decimal {
 }
 
 /// What the lines spent on each day of their flights.
-async fn delivered(app: &App, org: OrgId, campaign: &Known, lines: &[Known], days: DayRange) -> Result<Days> {
+async fn delivered(app: &App, org: OrgId, campaign: &Known, lines: &[Known], days: DayRange) -> Result<Spent> {
     let flights: BTreeMap<&str, DayRange> =
-        lines.iter().filter_map(|line| Some((line.entity.platform_id.as_str(), line.entity.flight?.days))).collect();
+        lines.iter().filter_map(|line| Some((line.entity.platform_id.as_str(), days_of(campaign, line)?))).collect();
     let filter = LineDayFilter {
         connection: Some(campaign.connection),
         days: Some(days),
@@ -158,23 +166,25 @@ async fn delivered(app: &App, org: OrgId, campaign: &Known, lines: &[Known], day
         Err(lakehouse::Error::NoTable { .. }) => Vec::new(),
         other => other?,
     };
-    let mut delivered = Days::new();
+    let mut delivered = Spent::new();
     for row in rows {
         let within = flights.get(row.line.as_str()).is_some_and(|flight| flight.contains(row.day));
         if within && row.currency == campaign.currency {
-            *delivered.entry(row.day).or_default() +=
-                row.measures.get(&Measure::MediaCost).copied().unwrap_or_default();
+            let cost = row.measures.get(&Measure::MediaCost).copied();
+            let sum = delivered.entry(row.day).or_insert(Some(Decimal::ZERO));
+            *sum = sum.zip(cost).map(|(sum, cost)| sum + cost);
         }
     }
     Ok(delivered)
 }
 
-/// The days of a chart. A day that no report covers has no spend, and neither has any sum that would need it.
+/// The days of a chart. A day that no report covers, or of which the platform kept some spend to itself, has none here,
+/// and neither has any sum that would need it.
 fn points(
     currency: Currency,
     days: DayRange,
     planned: &Days,
-    delivered: &Days,
+    delivered: &Spent,
     finality: impl Fn(NaiveDate) -> Option<domain::Finality>,
 ) -> Vec<SeriesPoint> {
     let text = |value| amount(domain::Money::new(value, currency));
@@ -182,7 +192,7 @@ fn points(
     let points = days.days().map(|day| {
         let plan = planned.get(&day).copied().unwrap_or_default();
         let settled = finality(day);
-        let spent = settled.map(|_| delivered.get(&day).copied().unwrap_or_default());
+        let spent = settled.and_then(|_| delivered.get(&day).copied().unwrap_or(Some(Decimal::ZERO)));
         planned_sum += plan;
         delivered_sum = delivered_sum.zip(spent).map(|(sum, spent)| sum + spent);
         SeriesPoint {
@@ -225,7 +235,8 @@ mod tests {
     fn a_day_that_is_not_known_has_no_spend_and_ends_the_sum() {
         let days = DayRange::new(day("2026-11-01"), day("2026-11-04")).unwrap();
         let planned: Days = days.days().map(|day| (day, Decimal::from(10))).collect();
-        let delivered = Days::from([(day("2026-11-01"), Decimal::from(8)), (day("2026-11-03"), Decimal::from(9))]);
+        let spent = |text, amount| (day(text), Some(Decimal::from(amount)));
+        let delivered = Spent::from([spent("2026-11-01", 8), spent("2026-11-03", 9)]);
         let unknown = [day("2026-11-02"), day("2026-11-04")];
         let known = |day| (!unknown.contains(&day)).then_some(domain::Finality::Provisional);
         let points = points("EUR".parse().unwrap(), days, &planned, &delivered, known);
@@ -235,5 +246,16 @@ mod tests {
         assert_eq!(shown(&points[2]), (Some("9.00".into()), None));
         assert_eq!(shown(&points[3]), (None, None));
         assert_eq!(points[3].planned_cumulative, "40.00");
+    }
+
+    #[test]
+    fn a_day_of_which_spend_was_kept_back_is_not_a_day_without_spend() {
+        let days = DayRange::new(day("2026-11-01"), day("2026-11-03")).unwrap();
+        let delivered = Spent::from([(day("2026-11-01"), Some(Decimal::from(8))), (day("2026-11-02"), None)]);
+        let known = |_| Some(domain::Finality::Provisional);
+        let points = points("EUR".parse().unwrap(), days, &Days::new(), &delivered, known);
+        let shown: Vec<_> = points.iter().map(|point| point.delivered.as_deref()).collect();
+        assert_eq!(shown, [Some("8.00"), None, Some("0.00")]);
+        assert_eq!(points[2].delivered_cumulative, None);
     }
 }

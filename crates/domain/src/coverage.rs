@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, NaiveDate, Utc};
 
-use crate::day::TimeZone;
+use crate::day::{DayRange, TimeZone};
 use crate::finality::Finality;
+use crate::flight::Flight;
 use crate::platform::Platform;
+use crate::rule::NotJudged;
 
 /// How long after the end of a day a platform's report of it has all its hours.
 #[must_use]
@@ -38,10 +40,50 @@ impl Coverage {
     /// missing or not complete.
     #[must_use]
     pub fn complete_through(&self, first: NaiveDate, zone: TimeZone, lag: Duration) -> Option<NaiveDate> {
-        first
-            .iter_days()
-            .take_while(|day| self.days.get(day).is_some_and(|made| *made >= zone.end_of(*day) + lag))
-            .last()
+        first.iter_days().take_while(|day| self.is_complete(*day, zone, lag)).last()
+    }
+
+    /// The days by which a flight is judged: from its first to the newest complete one, none of them missing.
+    ///
+    /// # Errors
+    /// Why it can't be judged.
+    pub fn judged_days(&self, flight: &Flight, lag: Duration) -> Result<DayRange, NotJudged> {
+        let (first, last, zone) = (flight.days.first(), flight.days.last(), flight.zone);
+        let newest = self.newest_report().ok_or(NotJudged::HistoryMissing)?;
+        if newest < flight.begins() {
+            return Err(NotJudged::OutsideFlight);
+        }
+        if newest < zone.end_of(first) + lag {
+            return Err(NotJudged::NoCompleteDay);
+        }
+        let through = self.complete_through(first, zone, lag).map(|day| day.min(last));
+        // Slices of history land in any order: what ends at a gap says how the line did then, not how it does.
+        let known = through.filter(|day| self.newest_complete(flight.days, zone, lag) == Some(*day));
+        known.and_then(|through| DayRange::new(first, through)).ok_or(NotJudged::HistoryMissing)
+    }
+
+    /// The unbroken run of complete days that ends with the newest of them, among some days or all.
+    #[must_use]
+    pub fn newest_run(&self, among: Option<DayRange>, zone: TimeZone, lag: Duration) -> Option<DayRange> {
+        let all = DayRange::new(*self.days.keys().next()?, *self.days.keys().next_back()?)?;
+        let among = among.unwrap_or(all);
+        let last = self.newest_complete(among, zone, lag)?;
+        let mut first = last;
+        while let Some(before) =
+            first.pred_opt().filter(|day| among.contains(*day) && self.is_complete(*day, zone, lag))
+        {
+            first = before;
+        }
+        DayRange::new(first, last)
+    }
+
+    fn newest_complete(&self, among: DayRange, zone: TimeZone, lag: Duration) -> Option<NaiveDate> {
+        let known = self.days.range(among.first()..=among.last());
+        known.map(|(day, _)| *day).rev().find(|day| self.is_complete(*day, zone, lag))
+    }
+
+    fn is_complete(&self, day: NaiveDate, zone: TimeZone, lag: Duration) -> bool {
+        self.days.get(&day).is_some_and(|made| *made >= zone.end_of(day) + lag)
     }
 
     /// How settled a day is, on a platform that restates for `final_after_days` days; `None` for an unknown day.
@@ -93,6 +135,31 @@ mod tests {
         assert_eq!(through("2026-11-04"), Some(day("2026-11-04")));
         assert_eq!(through("2026-10-31"), None);
         assert_eq!(coverage.newest_report(), Some(made));
+        let run = |among| coverage.newest_run(among, TimeZone::UTC, LAG);
+        assert_eq!(run(None), DayRange::new(day("2026-11-04"), day("2026-11-04")));
+        let begun = DayRange::new(day("2026-10-30"), day("2026-11-03"));
+        assert_eq!(run(begun), DayRange::new(day("2026-11-01"), day("2026-11-02")));
+    }
+
+    fn flight(first: &str, last: &str) -> Flight {
+        let budget = crate::Money::zero("EUR".parse().unwrap());
+        Flight { days: DayRange::new(day(first), day(last)).unwrap(), zone: TimeZone::UTC, budget }
+    }
+
+    #[test]
+    fn a_flight_is_judged_by_all_its_complete_days_or_it_is_said_why_not() {
+        let made = at("2026-11-06T12:00:00Z");
+        let known = |days: &[&str]| Coverage::new(days.iter().map(|text| (day(text), made)));
+        let all = known(&["2026-11-03", "2026-11-04", "2026-11-05", "2026-11-06"]);
+        let judged = |coverage: &Coverage, first, last| coverage.judged_days(&flight(first, last), LAG);
+        assert_eq!(judged(&all, "2026-11-03", "2026-11-30").map(DayRange::last), Ok(day("2026-11-05")));
+        assert_eq!(judged(&all, "2026-11-03", "2026-11-04").map(DayRange::last), Ok(day("2026-11-04")));
+        assert_eq!(judged(&all, "2026-11-02", "2026-11-30"), Err(NotJudged::HistoryMissing));
+        assert_eq!(judged(&all, "2026-11-06", "2026-11-30"), Err(NotJudged::NoCompleteDay));
+        assert_eq!(judged(&all, "2026-11-07", "2026-11-30"), Err(NotJudged::OutsideFlight));
+        assert_eq!(judged(&Coverage::default(), "2026-11-03", "2026-11-30"), Err(NotJudged::HistoryMissing));
+        let gap = known(&["2026-11-01", "2026-11-02", "2026-11-04", "2026-11-05"]);
+        assert_eq!(judged(&gap, "2026-11-01", "2026-11-30"), Err(NotJudged::HistoryMissing));
     }
 
     /// Around the end of summer time, so that days of 23, 24 and 25 hours are among them.

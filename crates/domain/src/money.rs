@@ -174,6 +174,19 @@ impl Money {
         Self { amount, ..self }
     }
 
+    /// The amount rounded down (towards zero) to a multiple of a unit, such as the smallest that a platform can bill.
+    #[must_use]
+    pub fn floor_to(self, unit: Decimal) -> Self {
+        let rest = self.amount.checked_rem(unit).unwrap_or_default();
+        Self { amount: self.amount - rest, ..self }
+    }
+
+    /// Whether the amount is a multiple of a unit.
+    #[must_use]
+    pub fn is_multiple_of(self, unit: Decimal) -> bool {
+        self.amount.checked_rem(unit).is_some_and(|rest| rest.is_zero())
+    }
+
     fn same_currency(self, other: Self) -> Result<(), Error> {
         if self.currency == other.currency {
             Ok(())
@@ -220,6 +233,16 @@ mod tests {
         assert_eq!(eur("14.209").floor_to_minor().to_string(), "14.2 EUR");
         let kwd = Money::new("1.23456".parse().unwrap(), "KWD".parse().unwrap());
         assert_eq!(kwd.floor_to_minor().to_string(), "1.234 KWD");
+    }
+
+    #[test]
+    fn an_amount_is_rounded_down_to_what_a_platform_can_bill() {
+        let huf = Money::new("1420.96".parse().unwrap(), "HUF".parse().unwrap());
+        assert_eq!(huf.floor_to(Decimal::ONE).to_string(), "1420 HUF");
+        assert!(!huf.is_multiple_of(Decimal::ONE) && huf.floor_to(Decimal::ONE).is_multiple_of(Decimal::ONE));
+        let kwd = Money::new("1.239".parse().unwrap(), "KWD".parse().unwrap());
+        assert_eq!(kwd.floor_to(Decimal::new(1, 2)).to_string(), "1.23 KWD");
+        assert_eq!(kwd.floor_to(Decimal::ZERO), kwd);
     }
 
     proptest! {

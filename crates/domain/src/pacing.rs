@@ -13,11 +13,31 @@ use crate::money::{self, Money};
 /// Decimal places kept in a pacing index.
 const INDEX_DIGITS: u32 = 4;
 
+/// What was spent, as far as the platform says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spend {
+    /// What it stated.
+    pub stated: Money,
+    /// On how many days it kept the spend to itself: then what it stated is a lower bound.
+    pub withheld_days: u32,
+}
+
+impl Spend {
+    /// Spend that was stated on every day.
+    #[must_use]
+    pub const fn whole(stated: Money) -> Self {
+        Self { stated, withheld_days: 0 }
+    }
+}
+
 /// How a flight is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pacing {
-    /// What was spent up to `as_of`.
+    /// What was spent up to `as_of`; a lower bound when there are withheld days.
     pub delivered: Money,
+    /// On how many days up to `as_of` the platform kept the spend to itself.
+    #[serde(default)]
+    pub withheld_days: u32,
     /// What should have been spent up to `as_of`.
     pub expected: Money,
     /// The whole flight's budget.
@@ -33,11 +53,12 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    /// Pacing of a flight that has spent `delivered` by `as_of`.
+    /// Pacing of a flight that has spent `spend` by `as_of`.
     ///
     /// # Errors
     /// [`money::Error::CurrencyMismatch`] when the spend is not in the budget's currency; [`money::Error::Overflow`].
-    pub fn of(flight: &Flight, delivered: Money, as_of: DateTime<Utc>) -> Result<Self, money::Error> {
+    pub fn of(flight: &Flight, spend: Spend, as_of: DateTime<Utc>) -> Result<Self, money::Error> {
+        let Spend { stated: delivered, withheld_days } = spend;
         let expected = flight.expected(as_of)?;
         let left = flight.budget.checked_sub(delivered)?;
         let index = ratio(delivered.amount(), expected.amount());
@@ -50,7 +71,7 @@ impl Pacing {
             .amount()
             .checked_div(flight.elapsed(as_of))
             .map(|amount| Money::new(amount, flight.budget.currency()).floor_to_minor());
-        Ok(Self { delivered, expected, budget: flight.budget, index, required_daily, projected, as_of })
+        Ok(Self { delivered, withheld_days, expected, budget: flight.budget, index, required_daily, projected, as_of })
     }
 }
 
@@ -77,10 +98,14 @@ mod tests {
         Money::new(Decimal::from(amount), "EUR".parse().unwrap())
     }
 
+    fn spent(amount: i64) -> Spend {
+        Spend::whole(eur(amount))
+    }
+
     #[test]
     fn a_line_that_spent_what_was_planned_paces_at_one() {
         let flight = flight();
-        let pacing = Pacing::of(&flight, eur(400), flight.zone.end_of("2026-11-04".parse().unwrap())).unwrap();
+        let pacing = Pacing::of(&flight, spent(400), flight.zone.end_of("2026-11-04".parse().unwrap())).unwrap();
         assert_eq!(pacing.index, Some(Decimal::ONE));
         assert_eq!(pacing.required_daily, Some(eur(100)));
         assert_eq!(pacing.projected, Some(eur(1000)));
@@ -90,8 +115,8 @@ mod tests {
     fn reporting_lag_is_not_under_delivery() {
         let flight = flight();
         let complete_to = flight.zone.end_of("2026-11-04".parse().unwrap());
-        let by_data = Pacing::of(&flight, eur(400), complete_to).unwrap();
-        let by_wall_clock = Pacing::of(&flight, eur(400), complete_to + chrono::Duration::hours(4)).unwrap();
+        let by_data = Pacing::of(&flight, spent(400), complete_to).unwrap();
+        let by_wall_clock = Pacing::of(&flight, spent(400), complete_to + chrono::Duration::hours(4)).unwrap();
         assert_eq!(by_data.index, Some(Decimal::ONE));
         assert!(by_wall_clock.index < by_data.index);
     }
@@ -99,27 +124,36 @@ mod tests {
     #[test]
     fn before_the_flight_there_is_no_index_and_after_it_no_daily_budget() {
         let flight = flight();
-        let before = Pacing::of(&flight, eur(0), flight.begins()).unwrap();
+        let before = Pacing::of(&flight, spent(0), flight.begins()).unwrap();
         assert_eq!((before.index, before.projected), (None, None));
-        let after = Pacing::of(&flight, eur(900), flight.ends()).unwrap();
+        let after = Pacing::of(&flight, spent(900), flight.ends()).unwrap();
         assert_eq!((after.required_daily, after.index), (None, Some(Decimal::new(9, 1))));
     }
 
     #[test]
     fn an_overspent_flight_needs_nothing_more() {
         let flight = flight();
-        let pacing = Pacing::of(&flight, eur(1200), flight.zone.end_of("2026-11-08".parse().unwrap())).unwrap();
+        let pacing = Pacing::of(&flight, spent(1200), flight.zone.end_of("2026-11-08".parse().unwrap())).unwrap();
         assert_eq!(pacing.required_daily, Some(eur(0)));
+    }
+
+    #[test]
+    fn pacing_of_before_days_were_withheld_still_reads() {
+        let flight = flight();
+        let pacing = Pacing::of(&flight, spent(400), flight.zone.end_of("2026-11-04".parse().unwrap())).unwrap();
+        let mut written = serde_json::to_value(pacing).unwrap();
+        written.as_object_mut().unwrap().remove("withheld_days");
+        assert_eq!(serde_json::from_value::<Pacing>(written).unwrap(), pacing);
     }
 
     proptest! {
         #[test]
-        fn spending_what_is_required_ends_on_or_just_under_budget(spent in 0i64..1000, hours in 1i64..239) {
+        fn spending_what_is_required_ends_on_or_just_under_budget(delivered in 0i64..1000, hours in 1i64..239) {
             let flight = flight();
             let as_of = flight.begins() + chrono::Duration::hours(hours);
-            let pacing = Pacing::of(&flight, eur(spent), as_of).unwrap();
+            let pacing = Pacing::of(&flight, spent(delivered), as_of).unwrap();
             let rest = pacing.required_daily.unwrap().amount() * flight.days_left(as_of);
-            let total = Decimal::from(spent) + rest;
+            let total = Decimal::from(delivered) + rest;
             // Rounding down to cents loses less than a cent per day left.
             prop_assert!(total <= flight.budget.amount());
             prop_assert!(flight.budget.amount() - total <= Decimal::new(1, 2) * (flight.days_left(as_of) + Decimal::ONE));

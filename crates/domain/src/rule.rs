@@ -80,18 +80,28 @@ pub enum Finding {
 }
 
 /// Why a rule could not judge a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, strum::Display, strum::EnumIter,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum NotJudged {
     /// The flight has not begun, or is over.
     OutsideFlight,
+    /// The flight has begun, but its first day is not complete yet.
+    NoCompleteDay,
+    /// The line has no days with a budget of its own to be judged by.
+    NoOwnBudget,
     /// The line has no daily budget to change.
     NoDailyBudget,
     /// The data is less settled than the rule needs.
     DataNotSettled,
     /// Not every day since the flight began has been read yet.
     HistoryMissing,
+    /// The platform kept the spend of some days to itself: too little can't be told from untold.
+    SpendWithheld,
+    /// The spend is not in the currency of the budget.
+    OtherCurrency,
 }
 
 impl PacingRule {
@@ -111,15 +121,25 @@ impl PacingRule {
         Ok(())
     }
 
-    /// Judges one line. `settled` is the finality of the newest day that the pacing includes.
+    /// Judges one line. `settled` is the finality of the newest day that the pacing includes, `unit` the smallest amount
+    /// that the platform can be told.
     ///
     /// # Errors
     /// [`money::Error`] when the daily budget is not in the flight's currency, or overflows.
-    pub fn judge(&self, pacing: &Pacing, daily: Option<Money>, settled: Finality) -> Result<Finding, money::Error> {
+    pub fn judge(
+        &self,
+        pacing: &Pacing,
+        daily: Option<Money>,
+        settled: Finality,
+        unit: Decimal,
+    ) -> Result<Finding, money::Error> {
         let not_judged = |reason| Ok(Finding::NotJudged { reason });
         let (Some(index), Some(required)) = (pacing.index, pacing.required_daily) else {
             return not_judged(NotJudged::OutsideFlight);
         };
+        if pacing.withheld_days > 0 {
+            return not_judged(NotJudged::SpendWithheld);
+        }
         let Some(before) = daily.filter(|budget| budget.amount() > Decimal::ZERO) else {
             return not_judged(NotJudged::NoDailyBudget);
         };
@@ -134,7 +154,7 @@ impl PacingRule {
         let highest = before.amount() * (Decimal::ONE + self.max_step);
         let amount = required.amount().clamp(lowest, highest);
         let limited = amount != required.amount();
-        let after = Money::new(amount, before.currency()).floor_to_minor();
+        let after = Money::new(amount, before.currency()).floor_to(unit);
         let change = (after.amount() - before.amount()).abs();
         if change < before.amount() * self.min_step || after == before {
             return Ok(Finding::OnPace);
@@ -156,6 +176,7 @@ mod tests {
     fn pacing(index: &str, required: &str) -> Pacing {
         Pacing {
             delivered: eur("400"),
+            withheld_days: 0,
             expected: eur("500"),
             budget: eur("1000"),
             index: Some(index.parse().unwrap()),
@@ -165,8 +186,12 @@ mod tests {
         }
     }
 
+    fn cent() -> Decimal {
+        Decimal::new(1, 2)
+    }
+
     fn judge(index: &str, required: &str) -> Finding {
-        PacingRule::default().judge(&pacing(index, required), Some(eur("100")), Finality::Provisional).unwrap()
+        PacingRule::default().judge(&pacing(index, required), Some(eur("100")), Finality::Provisional, cent()).unwrap()
     }
 
     #[test]
@@ -188,14 +213,37 @@ mod tests {
     #[test]
     fn a_rule_refuses_to_act_on_less_settled_data_than_it_needs() {
         let rule = PacingRule { needs: Finality::Provisional, ..PacingRule::default() };
-        let finding = rule.judge(&pacing("0.5", "150"), Some(eur("100")), Finality::Intraday).unwrap();
+        let finding = rule.judge(&pacing("0.5", "150"), Some(eur("100")), Finality::Intraday, cent()).unwrap();
         assert_eq!(finding, Finding::NotJudged { reason: NotJudged::DataNotSettled });
     }
 
     #[test]
     fn a_daily_budget_in_another_currency_is_an_error() {
         let dollars = Money::new(Decimal::from(100), "USD".parse().unwrap());
-        assert!(PacingRule::default().judge(&pacing("0.5", "150"), Some(dollars), Finality::Final).is_err());
+        assert!(PacingRule::default().judge(&pacing("0.5", "150"), Some(dollars), Finality::Final, cent()).is_err());
+    }
+
+    #[test]
+    fn spend_that_is_kept_back_is_not_under_delivery() {
+        let pacing = Pacing { withheld_days: 1, ..pacing("0.5", "150") };
+        let finding = PacingRule::default().judge(&pacing, Some(eur("100")), Finality::Final, cent()).unwrap();
+        assert_eq!(finding, Finding::NotJudged { reason: NotJudged::SpendWithheld });
+    }
+
+    #[test]
+    fn forints_are_suggested_in_whole_units_as_the_platform_bills_them() {
+        let huf = |text: &str| Money::new(text.parse().unwrap(), "HUF".parse().unwrap());
+        let pacing = Pacing {
+            delivered: huf("40000"),
+            expected: huf("50000"),
+            budget: huf("100000"),
+            required_daily: Some(huf("10257.77")),
+            projected: None,
+            ..pacing("0.8", "1")
+        };
+        let unit = crate::Platform::Dv360.billable_unit("HUF".parse().unwrap());
+        let finding = PacingRule::default().judge(&pacing, Some(huf("9000")), Finality::Final, unit).unwrap();
+        assert_eq!(finding, Finding::Suggest { before: huf("9000"), after: huf("10257"), limited: false });
     }
 
     #[test]
@@ -217,7 +265,7 @@ mod tests {
                 ..pacing("1", "1")
             };
             let before = Money::new(Decimal::new(daily, 2), "EUR".parse().unwrap());
-            if let Finding::Suggest { after, .. } = rule.judge(&pacing, Some(before), Finality::Final).unwrap() {
+            if let Finding::Suggest { after, .. } = rule.judge(&pacing, Some(before), Finality::Final, cent()).unwrap() {
                 let step = (after.amount() - before.amount()).abs();
                 // Rounding down to cents may go a cent below the lower limit.
                 prop_assert!(step <= before.amount() * rule.max_step + Decimal::new(1, 2));

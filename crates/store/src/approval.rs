@@ -74,7 +74,10 @@ pub async fn record(tx: &mut Tx, proposal: ProposalId, decision: &Decision, at: 
         return Ok(locked.state);
     }
     let event = decision.verdict.event();
-    locked.state.after(event).map_err(|_| Error::AlreadyDecided)?;
+    locked.state.after(event).map_err(|_| match locked.state {
+        State::Expired => Error::ProposalExpired,
+        _ => Error::AlreadyDecided,
+    })?;
     may_approve(&locked, decision, at)?;
     insert(tx, proposal, decision, at).await?;
     let detail = Detail { reason: decision.reason.clone(), ..Detail::by(Actor::Person(decision.by), at) };

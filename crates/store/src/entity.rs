@@ -186,6 +186,29 @@ pub async fn list_of_campaign(tx: &mut Tx, campaign: &Known) -> Result<Vec<Known
     rows.into_iter().map(Known::try_from).collect()
 }
 
+/// The first day of the earliest flight of a connection's chosen accounts that is running on a day; `None` when no line
+/// has one.
+///
+/// # Errors
+/// As any statement.
+pub async fn earliest_running_day(
+    tx: &mut Tx,
+    connection: ConnectionId,
+    today: NaiveDate,
+) -> Result<Option<NaiveDate>> {
+    let row = sqlx::query!(
+        "SELECT min(e.first_day) AS first_day
+         FROM entities e JOIN accounts a ON a.org_id = e.org_id AND a.id = e.account_id
+         WHERE e.connection_id = $1 AND e.level = 'line' AND e.status = 'active' AND e.budget IS NOT NULL
+           AND e.first_day <= $2 AND e.last_day >= $2 AND a.selected AND a.status <> 'gone'",
+        connection.uuid(),
+        today,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(row.first_day)
+}
+
 /// An amount that must be in the account's currency, as it is stored.
 fn amount_in(currency: Currency, money: Money) -> Result<Decimal> {
     if money.currency() != currency {

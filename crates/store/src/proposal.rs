@@ -17,13 +17,16 @@ use uuid::Uuid;
 
 use crate::approval::Answer;
 use crate::audit::{self, Actor};
-use crate::convert::{self, parsed, stored, to_json};
+use crate::convert::{self, count, parsed, stored, to_json};
 use crate::entity;
 use crate::error::{Error, Result};
 use crate::intent;
 use crate::store::Tx;
 
 pub use list::{Filter, count_open, fetch, list_of_campaign, open_by_entity, page};
+
+/// The most overdue proposals that are closed at once: one for each of more lines than any agency has.
+const EXPIRE_MOST: i64 = 200_000;
 
 /// Who proposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -217,6 +220,30 @@ pub async fn transition(tx: &mut Tx, id: ProposalId, event: Event, detail: &Deta
         return Err(Forbidden { state: locked.state, event }.into());
     }
     advance(tx, &locked, event, detail).await
+}
+
+/// Closes every proposal that nobody decided in time, each with its audit line, and says how many that were.
+///
+/// The timer of a proposal's workflow does the same, in its own time. It may be lost, or lag behind a clock that was moved;
+/// a proposal that waits for ever would keep every later one for the same setting from being made.
+///
+/// # Errors
+/// As any statement.
+pub async fn expire_overdue(tx: &mut Tx, at: DateTime<Utc>) -> Result<u32> {
+    let rows = sqlx::query!(
+        "SELECT id FROM proposals WHERE state = 'proposed' AND expires_at <= $1 ORDER BY id LIMIT $2 FOR UPDATE",
+        at,
+        EXPIRE_MOST,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let problem = Some((ErrorCode::ProposalExpired, None));
+    let detail = Detail { problem, ..Detail::by(Actor::System, at) };
+    for row in &rows {
+        let locked = lock(tx, row.id.into()).await?;
+        advance(tx, &locked, Event::Expire, &detail).await?;
+    }
+    count("expired", i64::try_from(rows.len()).unwrap_or(i64::MAX))
 }
 
 /// Says why an open proposal does not go on for now; the next event that moves it takes that back.

@@ -8,7 +8,7 @@ mod repair;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{ConnectionId, CycleId, PullId, ReportId};
 use domain::pull::{Kind, Past, State};
 use domain::{DayRange, ErrorCode, Platform};
@@ -179,6 +179,22 @@ pub async fn past(tx: &mut Tx, connection: ConnectionId, report: ReportId) -> Re
         tick_open: row.tick_open,
         lookback_open: row.lookback_open,
     })
+}
+
+/// The first day that the history of a connection and a report was ever planned to reach back to.
+///
+/// # Errors
+/// As any statement.
+pub async fn history_begins(tx: &mut Tx, connection: ConnectionId, report: ReportId) -> Result<Option<NaiveDate>> {
+    let row = sqlx::query!(
+        "SELECT min(first_day) AS first_day FROM pulls
+         WHERE connection_id = $1 AND report_id = $2 AND kind IN ('first_slice', 'backfill')",
+        connection.uuid(),
+        report.uuid(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(row.first_day)
 }
 
 /// The ticket of the report that was last asked for of a connection and a definition: what the platform keeps of it is

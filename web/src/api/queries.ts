@@ -4,6 +4,7 @@ import {
   QueryClient,
   queryOptions,
   useMutation,
+  useQuery,
   useQueryClient,
   type QueryState,
   type UseMutationResult,
@@ -177,7 +178,26 @@ export function useOverview() {
   return api.useQuery("get", "/api/v1/overview", {}, { refetchInterval: 30 * SECOND });
 }
 
-export type PaceFilter = "behind" | "on_pace" | "ahead";
+/**
+ * Totals and table change together: as soon as a step of the onboarding or a run has brought numbers, not each at the
+ * end of its own interval.
+ */
+export function useFiguresFollow(): void {
+  const queries = useQueryClient();
+  const onboarding = useQuery(onboardingQuery()).data;
+  const run = itemsOf(useRuns().data)[0];
+  const steps = onboarding?.steps.map((step) => `${step.key} ${step.state} ${step.done ?? 0}`);
+  const mark = [onboarding?.state, ...(steps ?? []), run?.id, run?.state].join();
+  const seen = useRef(mark);
+  useEffect(() => {
+    if (seen.current === mark) return;
+    seen.current = mark;
+    void queries.invalidateQueries({ queryKey: ["get", "/api/v1/overview"] });
+    void queries.invalidateQueries({ queryKey: ["get", "/api/v1/campaigns"] });
+  }, [mark, queries]);
+}
+
+export type PaceFilter = "behind" | "on_pace" | "ahead" | "not_judged";
 
 export function useCampaigns(filter: { pace?: PaceFilter | undefined; q?: string | undefined }) {
   const query = {
@@ -189,7 +209,7 @@ export function useCampaigns(filter: { pace?: PaceFilter | undefined; q?: string
     "get",
     "/api/v1/campaigns",
     { params: { query } },
-    { ...paging, refetchInterval: 60 * SECOND },
+    { ...paging, refetchInterval: 30 * SECOND },
   );
 }
 

@@ -638,6 +638,7 @@ export interface components {
       account: components["schemas"]["Named"];
       /** @description The currency that it spends in. */
       currency: string;
+      delivered?: components["schemas"]["Delivered"] | null;
       /**
        * Format: date
        * @description Its first day; null where it has none.
@@ -657,6 +658,7 @@ export interface components {
       lines: number;
       /** @description What people called it. */
       name: string;
+      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
       /** @description How it does, in a word. */
       pace: components["schemas"]["Pace"];
       pacing?: components["schemas"]["Pacing"] | null;
@@ -751,6 +753,13 @@ export interface components {
        * @description The last.
        */
       last: string;
+    };
+    /** @description What was spent on the days that are known. */
+    Delivered: {
+      /** @description What was spent. */
+      amount: components["schemas"]["Money"];
+      /** @description On which days: complete ones, without a gap, the newest of them last. */
+      days: components["schemas"]["Days"];
     };
     /** @description A request without content: an empty object. */
     EmptyIn: Record<string, never>;
@@ -847,6 +856,7 @@ export interface components {
     /** @description What buys: DV360's line item. */
     Line: {
       daily_budget?: components["schemas"]["Money"] | null;
+      delivered?: components["schemas"]["Delivered"] | null;
       /**
        * Format: date
        * @description Its first day.
@@ -861,6 +871,7 @@ export interface components {
       last_day?: string | null;
       /** @description What people called it. */
       name: string;
+      not_judged_because?: components["schemas"]["NotJudgedReason"] | null;
       /** @description The proposal about it that is under way. */
       open_proposal_id?: string | null;
       /** @description The name of the order that it belongs to. */
@@ -949,7 +960,15 @@ export interface components {
      * @description Why a line was not judged.
      * @enum {string}
      */
-    NotJudgedReason: "outside_flight" | "no_daily_budget" | "data_not_settled" | "history_missing";
+    NotJudgedReason:
+      | "outside_flight"
+      | "no_complete_day"
+      | "no_own_budget"
+      | "no_daily_budget"
+      | "data_not_settled"
+      | "history_missing"
+      | "spend_withheld"
+      | "other_currency";
     /** @description An onboarding under way, or over. */
     Onboarding: {
       /** @description The advertisers that were found. */
@@ -1066,18 +1085,31 @@ export interface components {
       /** @description Sums per currency: currencies are never added. */
       totals: components["schemas"]["OverviewTotal"][];
     };
-    /** @description The sums of the lines in one currency. */
-    OverviewTotal: {
+    /** @description The sums of the lines that can be judged. */
+    OverviewJudged: {
       /** @description What is to be spent over all flights. */
       budget: components["schemas"]["Money"];
-      /** @description The currency. */
-      currency: string;
       /** @description What was spent. */
       delivered: components["schemas"]["Money"];
       /** @description What should have been spent by now. */
       expected: components["schemas"]["Money"];
       /** @description delivered ÷ expected; null before anything is expected. */
       index?: string | null;
+      /**
+       * Format: int64
+       * @description How many lines.
+       */
+      lines: number;
+    };
+    /** @description The sums of the lines in one currency. */
+    OverviewTotal: {
+      /** @description The currency. */
+      currency: string;
+      /** @description From the first of these days to the last. */
+      days: components["schemas"]["Days"];
+      /** @description What all lines spent on the days that are known, judged or not. */
+      delivered: components["schemas"]["Money"];
+      judged?: components["schemas"]["OverviewJudged"] | null;
     };
     /**
      * @description How something does, in a word, by the thresholds of the organisation's pacing rule.

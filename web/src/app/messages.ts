@@ -186,6 +186,11 @@ export const messages = {
   "overview.totals.separate":
     "Currencies are shown apart: they are never added up without an exchange rate.",
   "overview.delivered": "Delivered, {currency}",
+  "overview.delivered.days": "{days}, complete days",
+  "overview.judged":
+    "{lines, plural, one {# line is} other {# lines are}} judged: {delivered} delivered of {expected} expected by now",
+  "overview.not-judged":
+    "Nothing is judged yet. Pacing appears when every day since a flight began has been read.",
   "overview.expected": "Expected by now",
   "overview.index": "Pacing",
   "overview.index.label": "Delivered of expected by now, {currency}",
@@ -238,9 +243,30 @@ export const messages = {
   "campaign.days-in": "days in {zone}",
   "campaign.lines": "Lines",
   "campaign.no-flight": "no flight dates",
-  "campaign.no-pacing": "Not judged yet",
-  "campaign.no-pacing.help":
-    "There is no delivery or no budget to judge by. The next refresh looks again.",
+  "campaign.no-pacing": "Not judged",
+  "campaign.no-lines": "It has no lines to judge.",
+  "campaign.delivered": "Delivered {amount}, {days}.",
+  "not-judged.outside_flight": "outside its flight",
+  "not-judged.outside_flight.help": "Its flight has not begun, or is over.",
+  "not-judged.no_complete_day": "first day not over",
+  "not-judged.no_complete_day.help":
+    "Its flight has begun, but its first day is not complete yet. It is judged from then on.",
+  "not-judged.no_own_budget": "no budget of its own",
+  "not-judged.no_own_budget.help":
+    "It shares the budget of its order, or has none in money. How much of that is meant for it is not known.",
+  "not-judged.no_daily_budget": "no daily budget",
+  "not-judged.no_daily_budget.help": "It has no daily budget that could be changed.",
+  "not-judged.data_not_settled": "numbers not settled",
+  "not-judged.data_not_settled.help":
+    "The platform may still restate its newest day, and the rule waits for that.",
+  "not-judged.history_missing": "history on its way",
+  "not-judged.history_missing.help":
+    "Not every day since its flight began has been read yet. Missing days would look like too little delivery.",
+  "not-judged.spend_withheld": "spend withheld",
+  "not-judged.spend_withheld.help":
+    "The platform keeps the spend of some days to itself. What was not told can't be told from too little.",
+  "not-judged.other_currency": "another currency",
+  "not-judged.other_currency.help": "Its spend is not in the currency of its budget.",
   "campaign.as-of": "As of {moment}, {finality}. “Expected by now” means by this moment.",
   "campaign.sentence.pace": "{index} — {pace}",
   "campaign.sentence.end": "at this rate ends at {projected} of {budget}",
@@ -284,6 +310,9 @@ export const messages = {
   "evaluate.running": "Checking…",
   "evaluate.done":
     "{lines, plural, one {# line} other {# lines}} checked, {proposals, plural, =0 {nothing new to propose} one {# new proposal} other {# new proposals}}.",
+  "evaluate.not-judged":
+    "{lines, plural, one {# line was} other {# lines were}} not judged ({reasons}).",
+  "evaluate.reason": "{lines} {reason}",
   "proposal.state.proposed": "Proposed",
   "proposal.state.approved": "Approved",
   "proposal.state.applying": "Applying",

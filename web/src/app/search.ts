@@ -18,7 +18,7 @@ export const signInSearch = z.object({
 export const onboardingSearch = z.object({ problem: optionalText });
 
 export const overviewSearch = z.object({
-  pace: z.catch(z.optional(z.enum(["behind", "on_pace", "ahead"])), undefined),
+  pace: z.catch(z.optional(z.enum(["behind", "on_pace", "ahead", "not_judged"])), undefined),
   q: optionalText,
 });
 

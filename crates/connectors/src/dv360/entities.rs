@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 use domain::entity::Entity;
-use domain::{Flight, Level, Money};
+use domain::{DayRange, EntityStatus, Flight, Level, Money};
 
 use super::client::{Client, Page};
 use super::wire::{
-    BudgetSegment, Campaign, Campaigns, DateRange, InsertionOrder, InsertionOrders, LineItem, LineItems, OrderBudget,
+    BudgetSegment, Campaign, Campaigns, DateRange, InsertionOrder, InsertionOrders, LineBudget, LineItem, LineItems,
+    OrderBudget,
 };
 use crate::access::{Access, Renew as _};
 use crate::ad_platform::AccountRef;
@@ -17,6 +18,7 @@ use crate::http::Subject;
 
 const CURRENCY_UNIT: &str = "BUDGET_UNIT_CURRENCY";
 const IMPRESSIONS_UNIT: &str = "BUDGET_UNIT_IMPRESSIONS";
+const FIXED: &str = "LINE_ITEM_BUDGET_ALLOCATION_TYPE_FIXED";
 
 impl Client {
     pub(super) async fn list_entities(&self, access: &Access, account: &AccountRef) -> Result<Vec<Entity>> {
@@ -25,19 +27,21 @@ impl Client {
         let orders = self.under_account::<InsertionOrders>(access, account, "insertionOrders", "100").await?;
         let lines = self.under_account::<LineItems>(access, account, "lineItems", "200").await?;
 
-        let segments: HashMap<String, Segment> = orders
+        let statuses: HashMap<String, EntityStatus> =
+            campaigns.iter().map(|it| (it.campaign_id.clone(), it.entity_status.into())).collect();
+        let parents: HashMap<String, Parent> = orders
             .iter()
-            .filter_map(|order| Some((order.insertion_order_id.clone(), segment(&order.budget, today)?)))
+            .map(|it| {
+                let status = effective(it.entity_status.into(), statuses.get(&it.campaign_id).copied());
+                (it.insertion_order_id.clone(), Parent { status, days: all_days(&it.budget) })
+            })
             .collect();
         let mut entities: Vec<Entity> = campaigns.into_iter().map(|it| campaign(it, account)).collect();
         entities.extend(orders.into_iter().map(|it| {
-            let flight = segments.get(&it.insertion_order_id).map(|segment| segment.flight(account));
-            order(it, flight, account)
+            let status = parents.get(&it.insertion_order_id).map_or(EntityStatus::Paused, |order| order.status);
+            order(it, status, today, account)
         }));
-        entities.extend(lines.into_iter().map(|it| {
-            let flight = line_flight(&it, segments.get(&it.insertion_order_id).copied(), account);
-            line(it, flight, account)
-        }));
+        entities.extend(lines.into_iter().map(|it| line(it, &parents, account)));
         // A list that changes while it is paged through can show an entity twice.
         let mut seen = HashSet::new();
         entities.retain(|entity| seen.insert((entity.level, entity.platform_id.clone())));
@@ -57,10 +61,26 @@ impl Client {
     }
 }
 
+/// What a line takes from its order.
+#[derive(Debug, Clone, Copy)]
+struct Parent {
+    status: EntityStatus,
+    days: Option<DayRange>,
+}
+
+/// What an entity does under its parent: nothing below what is stopped spends. Under a parent that is not listed it counts
+/// as paused, so that nothing is proposed for it.
+fn effective(own: EntityStatus, parent: Option<EntityStatus>) -> EntityStatus {
+    match own {
+        EntityStatus::Active => parent.unwrap_or(EntityStatus::Paused),
+        stopped => stopped,
+    }
+}
+
 /// A budget over days, still without currency and zone.
 #[derive(Debug, Clone, Copy)]
 struct Segment {
-    days: domain::DayRange,
+    days: DayRange,
     micros: i64,
 }
 
@@ -83,6 +103,12 @@ fn segment(budget: &OrderBudget, today: NaiveDate) -> Option<Segment> {
     running_or_next.or(segments.last()).copied()
 }
 
+/// The days from the first of any segment to the last. They are days in whatever unit the budget is.
+fn all_days(budget: &OrderBudget) -> Option<DayRange> {
+    let segments = || budget.budget_segments.iter().filter_map(|it| it.date_range?.days());
+    DayRange::new(segments().map(DayRange::first).min()?, segments().map(DayRange::last).max()?)
+}
+
 fn campaign(it: Campaign, account: &AccountRef) -> Entity {
     let Campaign { campaign_id, display_name, entity_status, campaign_flight: planned } = it;
     let flight = planned.planned_dates.and_then(DateRange::days).zip(planned.planned_spend_amount_micros);
@@ -98,44 +124,52 @@ fn campaign(it: Campaign, account: &AccountRef) -> Entity {
     }
 }
 
-fn order(it: InsertionOrder, flight: Option<Flight>, account: &AccountRef) -> Entity {
-    let InsertionOrder { insertion_order_id, campaign_id, display_name, entity_status, pacing, budget: _ } = it;
+fn order(it: InsertionOrder, status: EntityStatus, today: NaiveDate, account: &AccountRef) -> Entity {
+    let InsertionOrder { insertion_order_id, campaign_id, display_name, entity_status: _, pacing, budget } = it;
     Entity {
         platform_id: insertion_order_id,
         parent_id: Some(campaign_id.clone()),
         campaign_id,
         level: Level::Order,
         name: display_name,
-        status: entity_status.into(),
-        flight,
+        status,
+        flight: segment(&budget, today).map(|segment| segment.flight(account)),
         daily_budget: pacing.daily_budget(account.currency),
     }
 }
 
-fn line(it: LineItem, flight: Option<Flight>, account: &AccountRef) -> Entity {
+fn line(it: LineItem, parents: &HashMap<String, Parent>, account: &AccountRef) -> Entity {
+    let order = parents.get(&it.insertion_order_id);
+    let status = effective(it.entity_status.into(), order.map(|order| order.status));
+    let flight = line_flight(&it, order.and_then(|order| order.days), account);
     Entity {
         platform_id: it.line_item_id,
         parent_id: Some(it.insertion_order_id),
         campaign_id: it.campaign_id,
         level: Level::Line,
         name: it.display_name,
-        status: it.entity_status.into(),
+        status,
         flight,
         daily_budget: it.pacing.daily_budget(account.currency),
     }
 }
 
-/// A line's own dates and its own fixed budget, each replaced by its order's where it has none.
-fn line_flight(line: &LineItem, order: Option<Segment>, account: &AccountRef) -> Option<Flight> {
+/// A line's own fixed budget over the days in which it may spend it: its own, or all days of its order.
+///
+/// A line without a budget of its own shares its order's with its neighbours. How much of that is meant for it nobody
+/// knows, so it has no flight: measured by the whole it would look as if it hardly delivered.
+fn line_flight(line: &LineItem, order: Option<DayRange>, account: &AccountRef) -> Option<Flight> {
+    let LineBudget { budget_allocation_type, budget_unit, max_amount } = &line.budget;
+    if budget_allocation_type != FIXED || budget_unit == IMPRESSIONS_UNIT {
+        return None;
+    }
+    // DV360 tells inherited days as well; a range that lacks an end is no range.
+    let told = line.flight.date_range.and_then(DateRange::days);
     let days = match line.flight.flight_date_type.as_str() {
-        "LINE_ITEM_FLIGHT_DATE_TYPE_CUSTOM" => line.flight.date_range.and_then(DateRange::days)?,
-        _ => order?.days,
+        "LINE_ITEM_FLIGHT_DATE_TYPE_CUSTOM" => told?,
+        _ => told.or(order)?,
     };
-    let micros = match line.budget.budget_allocation_type.as_str() {
-        "LINE_ITEM_BUDGET_ALLOCATION_TYPE_FIXED" if line.budget.budget_unit == IMPRESSIONS_UNIT => return None,
-        "LINE_ITEM_BUDGET_ALLOCATION_TYPE_FIXED" => line.budget.max_amount?.0,
-        _ => order?.micros,
-    };
+    let micros = max_amount.filter(|micros| micros.0 > 0)?.0;
     Some(Segment { days, micros }.flight(account))
 }
 
@@ -168,6 +202,14 @@ mod tests {
         assert_eq!(chosen("2026-10-15"), 1);
         assert_eq!(chosen("2026-10-16"), 2);
         assert_eq!(chosen("2026-12-01"), 2);
+    }
+
+    #[test]
+    fn an_order_s_days_reach_over_all_its_segments() {
+        let budget = budget(&[("2026-11-01", "2026-11-30", 2), ("2026-10-01", "2026-10-15", 1)]);
+        let days = all_days(&budget).unwrap();
+        assert_eq!((days.first().to_string(), days.last().to_string()), ("2026-10-01".into(), "2026-11-30".into()));
+        assert!(all_days(&OrderBudget::default()).is_none());
     }
 
     #[test]

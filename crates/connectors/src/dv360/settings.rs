@@ -1,7 +1,7 @@
 //! One setting of a line: as it is in force, and changed to an absolute value.
 
 use domain::entity::Field;
-use domain::{Level, Money};
+use domain::{Level, Money, Platform};
 
 use super::client::Client;
 use super::wire::{DailyBudgetPatch, DailyMax, LineItem, Micros};
@@ -43,12 +43,20 @@ fn line_path<'a>(setting: &Setting<'a>) -> Result<[&'a str; 4]> {
     }
 }
 
-/// The amount on the wire. One that the wire would cut is refused, because what was approved is not what would be sent.
+/// The amount on the wire. One that the wire would cut, or that DV360 would round, is refused: what was approved is not
+/// what would be in force.
 fn micros(setting: &Setting<'_>, after: Money) -> Result<Micros> {
     let account = setting.account;
     if after.currency() != account.currency {
         let (amount, currency) = (after.currency(), account.currency);
         return Err(refused(setting, format!("an amount in {amount} can't be set on an account in {currency}")));
+    }
+    let unit = Platform::Dv360.billable_unit(account.currency);
+    if !after.is_multiple_of(unit) {
+        return Err(refused(
+            setting,
+            format!("{after} is no multiple of {unit}, the smallest amount that DV360 bills"),
+        ));
     }
     match after.to_micros() {
         Ok(micros) if Money::from_micros(micros, account.currency) == after => Ok(Micros(micros)),

@@ -107,6 +107,86 @@ async fn entities_take_dates_and_budgets_from_where_they_are_set() {
     assert_eq!((unknown.status, unknown.level), (EntityStatus::Paused, Level::Campaign));
 }
 
+/// A line with a budget of its own, under an order; both active.
+fn running(id: &str, order: &str, flight: &serde_json::Value, allocation: &str) -> serde_json::Value {
+    json!({
+        "lineItemId": id, "insertionOrderId": order, "campaignId": "55001", "displayName": format!("Line {id}"),
+        "entityStatus": "ENTITY_STATUS_ACTIVE", "flight": flight,
+        "budget": {"budgetAllocationType": format!("LINE_ITEM_BUDGET_ALLOCATION_TYPE_{allocation}"),
+            "budgetUnit": "BUDGET_UNIT_CURRENCY", "maxAmount": "5000000000"},
+        "pacing": {"pacingPeriod": "PACING_PERIOD_DAILY", "dailyMaxMicros": "200000000"},
+    })
+}
+
+/// The lines of a campaign with this status, whose one order has this status.
+async fn lines_under(campaign: &str, order_status: &str, lines: serde_json::Value) -> Vec<domain::entity::Entity> {
+    let world = world().await;
+    let mut orders = order();
+    orders["insertionOrders"][0]["entityStatus"] = json!(order_status);
+    let campaigns = json!({"campaigns": [{"campaignId": "55001", "displayName": "Q4", "entityStatus": campaign}]});
+    world
+        .fake
+        .ok("GET /v4/advertisers/123/campaigns", campaigns)
+        .ok("GET /v4/advertisers/123/insertionOrders", orders)
+        .ok("GET /v4/advertisers/123/lineItems", json!({"lineItems": lines}));
+    let entities = world.platform.list_entities(&world.access, &account()).await.unwrap();
+    entities.into_iter().filter(|entity| entity.level == Level::Line).collect()
+}
+
+const ACTIVE: &str = "ENTITY_STATUS_ACTIVE";
+const PAUSED: &str = "ENTITY_STATUS_PAUSED";
+
+#[tokio::test]
+async fn a_line_spends_only_while_everything_above_it_does() {
+    let inherited = json!({"flightDateType": "LINE_ITEM_FLIGHT_DATE_TYPE_INHERITED"});
+    for (campaign, order, expected) in [
+        (ACTIVE, ACTIVE, EntityStatus::Active),
+        (ACTIVE, PAUSED, EntityStatus::Paused),
+        (PAUSED, ACTIVE, EntityStatus::Paused),
+        (ACTIVE, "ENTITY_STATUS_DRAFT", EntityStatus::Draft),
+        ("ENTITY_STATUS_ARCHIVED", ACTIVE, EntityStatus::Archived),
+    ] {
+        let lines = lines_under(campaign, order, json!([running("77001", "66001", &inherited, "FIXED")])).await;
+        assert_eq!(lines[0].status, expected, "{campaign} {order}");
+    }
+    let orphan = json!([running("77001", "66999", &inherited, "FIXED")]);
+    assert_eq!(lines_under(ACTIVE, ACTIVE, orphan).await[0].status, EntityStatus::Paused);
+}
+
+#[tokio::test]
+async fn a_line_without_a_budget_of_its_own_has_no_flight() {
+    let inherited = json!({"flightDateType": "LINE_ITEM_FLIGHT_DATE_TYPE_INHERITED"});
+    let lines = json!([
+        running("77001", "66001", &inherited, "UNLIMITED"),
+        running("77002", "66001", &inherited, "AUTOMATIC"),
+        running("77003", "66001", &inherited, "FIXED"),
+    ]);
+    let flights: Vec<_> = lines_under(ACTIVE, ACTIVE, lines).await.into_iter().map(|line| line.flight).collect();
+    assert_eq!((flights[0], flights[1]), (None, None));
+    assert_eq!(flights[2].unwrap().budget.to_string(), "5000 EUR");
+}
+
+#[tokio::test]
+async fn an_inherited_flight_is_as_long_as_the_budget_that_it_spends() {
+    let told = json!({"flightDateType": "LINE_ITEM_FLIGHT_DATE_TYPE_INHERITED",
+        "dateRange": {"startDate": date("2026-10-05"), "endDate": date("2026-12-20")}});
+    let open = json!({"flightDateType": "LINE_ITEM_FLIGHT_DATE_TYPE_INHERITED",
+        "dateRange": {"startDate": date("2026-10-05")}});
+    let untold = json!({"flightDateType": "LINE_ITEM_FLIGHT_DATE_TYPE_INHERITED"});
+    let lines = json!([
+        running("77001", "66001", &told, "FIXED"),
+        running("77002", "66001", &open, "FIXED"),
+        running("77003", "66001", &untold, "FIXED"),
+    ]);
+    let lines = lines_under(ACTIVE, ACTIVE, lines).await;
+    let days = |index: usize| {
+        let days = lines[index].flight.unwrap().days;
+        format!("{} {}", days.first(), days.last())
+    };
+    assert_eq!(days(0), "2026-10-05 2026-12-20");
+    assert_eq!([days(1), days(2)], ["2026-10-01 2026-12-31"; 2], "all segments of the order");
+}
+
 #[tokio::test]
 async fn an_empty_account_has_no_entities() {
     let world = world().await;

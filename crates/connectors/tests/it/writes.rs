@@ -143,6 +143,10 @@ async fn what_can_not_be_sent_as_approved_is_not_sent() {
         let error = world.platform.apply(&world.access, &daily_budget(&account), amount).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::PlatformRejected);
     }
+    let forints = connectors::AccountRef { currency: "HUF".parse().unwrap(), ..account.clone() };
+    let amount = Money::new("10257.77".parse().unwrap(), forints.currency);
+    let error = world.platform.apply(&world.access, &daily_budget(&forints), amount).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::PlatformRejected, "DV360 would round it and show another value");
     let mut order = daily_budget(&account);
     order.level = domain::Level::Order;
     assert!(world.platform.apply(&world.access, &order, eur("1")).await.is_err());

@@ -197,6 +197,38 @@ async fn a_yes_may_be_withdrawn_until_the_change_may_have_been_sent() {
 }
 
 #[tokio::test]
+async fn what_nobody_decided_in_time_is_closed_and_out_of_the_way() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let id = world.proposed(&mut tx).await;
+    let expires = world.proposal().expires_at;
+    let before = expires - chrono::TimeDelta::seconds(1);
+    assert_eq!(proposal::expire_overdue(&mut tx, before).await.unwrap(), 0, "there is time left");
+    assert_eq!(proposal::create(&mut tx, &world.proposal(), before).await.unwrap(), None, "it still stands");
+    assert_eq!(proposal::expire_overdue(&mut tx, expires).await.unwrap(), 1);
+    assert_eq!(proposal::expire_overdue(&mut tx, expires).await.unwrap(), 0, "once is enough");
+    let expired = proposal::fetch(&mut tx, id).await.unwrap();
+    assert_eq!((expired.state, expired.closed_at), (State::Expired, Some(expires)));
+    assert_eq!(expired.error_code, Some(ErrorCode::ProposalExpired));
+    assert_eq!(trail(&mut tx, id).await, ["proposal.create", "proposal.expire"]);
+    assert!(
+        proposal::create(&mut tx, &world.proposal(), expires).await.unwrap().is_some(),
+        "the setting is free again"
+    );
+    let yes = world.decision_on(&mut tx, id, Verdict::Approve).await;
+    assert!(matches!(approval::record(&mut tx, id, &yes, expires).await, Err(Error::ProposalExpired)));
+}
+
+#[tokio::test]
+async fn a_yes_outlives_the_time_to_decide() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let id = approved(&world, &mut tx).await;
+    assert_eq!(proposal::expire_overdue(&mut tx, after(99 * 24 * 60)).await.unwrap(), 0);
+    assert_eq!(proposal::fetch(&mut tx, id).await.unwrap().state, State::Approved);
+}
+
+#[tokio::test]
 async fn yes_no_and_intent_have_no_back_door() {
     let (_database, world) = world().await;
     let mut tx = world.tx().await;

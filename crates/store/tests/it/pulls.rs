@@ -1,13 +1,14 @@
 //! Pulls and cycles: each step once, whoever comes twice.
 
 use domain::ErrorCode;
+use domain::entity::{Entity, EntityStatus, Level};
 use domain::pull::{Kind, Past, State};
 use futures::future::join_all;
 use serde_json::json;
-use store::{cycle, maintenance, pull};
+use store::{Tx, cycle, entity, maintenance, pull};
 
 use crate::harness::{Database, after, noon};
-use crate::world::{World, days};
+use crate::world::{World, day, days, described};
 
 async fn world() -> (Database, World) {
     let database = Database::new().await;
@@ -37,6 +38,38 @@ async fn the_same_days_are_not_on_their_way_twice() {
     assert!(pull::plan(&mut tx, &plan, after(2)).await.unwrap().is_some(), "a closed one is not in the way");
     tx.commit().await.unwrap();
     assert_eq!(database.count("SELECT count(*) FROM pulls").await, 5);
+}
+
+#[tokio::test]
+async fn history_reaches_as_far_back_as_it_was_ever_planned() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let begins = async |tx: &mut Tx| pull::history_begins(tx, world.connection, world.report).await.unwrap();
+    assert_eq!(begins(&mut tx).await, None);
+    let tick = world.plan(Kind::Tick, days("2026-01-01", "2026-01-02"));
+    let slice = world.plan(Kind::FirstSlice, days("2026-11-15", "2026-11-21"));
+    let history = world.plan(Kind::Backfill, days("2026-10-15", "2026-11-14"));
+    for plan in [tick, slice] {
+        pull::plan(&mut tx, &plan, noon()).await.unwrap();
+    }
+    assert_eq!(begins(&mut tx).await, Some(day("2026-11-15")));
+    let id = pull::plan(&mut tx, &history, noon()).await.unwrap().unwrap();
+    assert!(pull::fail(&mut tx, id, ErrorCode::ReportFailed, None, None, after(1)).await.unwrap());
+    assert_eq!(begins(&mut tx).await, Some(day("2026-10-15")), "what failed is not planned by this again");
+}
+
+#[tokio::test]
+async fn a_flight_that_is_running_says_from_when_history_is_wanted() {
+    let (_database, world) = world().await;
+    let mut tx = world.tx().await;
+    let first =
+        async |tx: &mut Tx, today| entity::earliest_running_day(tx, world.connection, day(today)).await.unwrap();
+    assert_eq!(first(&mut tx, "2026-11-20").await, Some(day("2026-11-01")));
+    assert_eq!(first(&mut tx, "2026-10-31").await, None, "not begun");
+    assert_eq!(first(&mut tx, "2026-12-01").await, None, "over");
+    let paused = Entity { status: EntityStatus::Paused, ..described(Level::Line, "l1") };
+    entity::upsert_many(&mut tx, world.accounts[0], &[paused], after(60)).await.unwrap();
+    assert_eq!(first(&mut tx, "2026-11-20").await, None, "paused");
 }
 
 #[tokio::test]

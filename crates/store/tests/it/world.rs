@@ -7,7 +7,7 @@ use domain::ids::{
     UserId,
 };
 use domain::lake::{PreparedSwap, TableName};
-use domain::pacing::Pacing;
+use domain::pacing::{Pacing, Spend};
 use domain::report::{Column, Definition, Target};
 use domain::{Currency, DayRange, Finality, Flight, Money, Platform, TimeZone};
 use serde_json::json;
@@ -214,7 +214,7 @@ impl World {
             before: eur("100"),
             after: eur("120.5"),
             limited: false,
-            pacing: Pacing::of(&flight(), eur("1000.25"), as_of).unwrap(),
+            pacing: Pacing::of(&flight(), Spend::whole(eur("1000.25")), as_of).unwrap(),
             settled: Finality::Provisional,
             expires_at: after(24 * 60),
         }

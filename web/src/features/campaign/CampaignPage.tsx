@@ -8,6 +8,7 @@ import { subtract } from "../../format/decimal";
 import { flight, money, moneyChange, moment, zoneName } from "../../format/format";
 import { AnchorTo } from "../../ui/links";
 import { Mark } from "../../ui/Mark";
+import { notJudgedSentence } from "../../ui/notJudged";
 import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading, Nothing } from "../../ui/states";
@@ -70,14 +71,24 @@ function CampaignLead({ campaign }: { campaign: Campaign }) {
 /** The number first, as a sentence; the figures that it is made of below. */
 function Numbers({ campaign }: { campaign: Campaign }) {
   const text = useText();
-  const { pacing } = campaign;
+  const { pacing, delivered } = campaign;
   if (!pacing) {
     return (
       <Paper withBorder p="md">
         <Text fw={600}>{text("campaign.no-pacing")}</Text>
-        <Text size="sm" c="dimmed">
-          {text("campaign.no-pacing.help")}
+        <Text size="sm">
+          {campaign.not_judged_because
+            ? notJudgedSentence(text, campaign.not_judged_because)
+            : text("campaign.no-lines")}
         </Text>
+        {delivered ? (
+          <Text size="sm" c="dimmed">
+            {text("campaign.delivered", {
+              amount: money(delivered.amount),
+              days: flight(delivered.days.first, delivered.days.last) ?? text("figure.none"),
+            })}
+          </Text>
+        ) : null}
       </Paper>
     );
   }

@@ -3,8 +3,7 @@ import { Rows3 } from "lucide-react";
 import type { Campaign, Line } from "../../api/types";
 import { flight, money } from "../../format/format";
 import { AnchorTo } from "../../ui/links";
-import { Mark } from "../../ui/Mark";
-import { PaceBar } from "../../ui/PaceBar";
+import { DeliveredCell, PaceCell } from "../../ui/PaceCell";
 import { Nothing } from "../../ui/states";
 import { TableFrame } from "../../ui/TableFrame";
 import { useText } from "../../ui/text";
@@ -60,12 +59,11 @@ function LineRow({ line }: { line: Line }) {
         </Text>
       </Table.Th>
       <Table.Td>
-        <span className="pace-cell">
-          <Mark kind="pace" state={line.pace} />
-          <PaceBar index={pacing?.index} />
-        </span>
+        <PaceCell of={line} />
       </Table.Td>
-      <Table.Td className="number">{pacing ? money(pacing.delivered) : none}</Table.Td>
+      <Table.Td className="number">
+        <DeliveredCell of={line} />
+      </Table.Td>
       <Table.Td className="number">{pacing ? money(pacing.expected) : none}</Table.Td>
       <Table.Td className="number">{pacing ? money(pacing.budget) : none}</Table.Td>
       <Table.Td className="number">{line.daily_budget ? money(line.daily_budget) : none}</Table.Td>

@@ -8,8 +8,7 @@ import { itemsOf, useCampaigns, type PaceFilter } from "../../api/queries";
 import type { CampaignSummary, Overview } from "../../api/types";
 import { flight, money } from "../../format/format";
 import { AnchorTo } from "../../ui/links";
-import { Mark } from "../../ui/Mark";
-import { PaceBar } from "../../ui/PaceBar";
+import { DeliveredCell, PaceCell } from "../../ui/PaceCell";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading, More, Nothing } from "../../ui/states";
 import { TableFrame } from "../../ui/TableFrame";
@@ -43,6 +42,7 @@ const PACES: readonly { value: PaceFilter | "all"; label: MessageId; count: keyo
   { value: "behind", label: "pace.behind", count: "behind" },
   { value: "on_pace", label: "pace.on_pace", count: "on_pace" },
   { value: "ahead", label: "pace.ahead", count: "ahead" },
+  { value: "not_judged", label: "pace.not_judged", count: "not_judged" },
 ];
 
 const TYPING_PAUSE_MS = 250;
@@ -175,13 +175,12 @@ function CampaignRow({ campaign }: { campaign: CampaignSummary }) {
         </Text>
       </Table.Th>
       <Table.Td>
-        <span className="pace-cell">
-          <Mark kind="pace" state={campaign.pace} />
-          <PaceBar index={pacing?.index} />
-        </span>
+        <PaceCell of={campaign} />
       </Table.Td>
       <Table.Td className="number strong">{campaign.risk ? money(campaign.risk) : none}</Table.Td>
-      <Table.Td className="number">{pacing ? money(pacing.delivered) : none}</Table.Td>
+      <Table.Td className="number">
+        <DeliveredCell of={campaign} />
+      </Table.Td>
       <Table.Td className="number">{pacing ? money(pacing.expected) : none}</Table.Td>
       <Table.Td className="number">{pacing ? money(pacing.budget) : none}</Table.Td>
       <Table.Td className="number">

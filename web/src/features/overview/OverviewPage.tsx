@@ -1,7 +1,7 @@
 import { Paper, Progress, SimpleGrid, Stack, Text, Title } from "@mantine/core";
-import { useOverview } from "../../api/queries";
+import { useFiguresFollow, useOverview } from "../../api/queries";
 import type { Overview } from "../../api/types";
-import { money, ratio } from "../../format/format";
+import { flight, money, ratio } from "../../format/format";
 import { Freshness } from "../../ui/Freshness";
 import { ButtonTo } from "../../ui/links";
 import { PageTitle } from "../../ui/PageTitle";
@@ -17,6 +17,7 @@ export function OverviewPage() {
   const text = useText();
   const zone = useZone();
   const query = useOverview();
+  useFiguresFollow();
   const overview = query.data;
   return (
     <Stack gap="lg">
@@ -45,8 +46,8 @@ export function OverviewPage() {
       {query.error ? (
         <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />
       ) : null}
-      {overview?.problems.map((problem) => (
-        <ProblemAlert key={problem.code + problem.title} problem={problem} quiet />
+      {overview?.problems.map((problem, index) => (
+        <ProblemAlert key={`${index} ${problem.code}`} problem={problem} quiet />
       ))}
       {query.isPending ? <Loading rows={1} height={110} /> : null}
       {overview ? <Totals overview={overview} /> : null}
@@ -80,25 +81,48 @@ function Totals({ overview }: { overview: Overview }) {
   );
 }
 
-function Total({ total, dim }: { total: Overview["totals"][number]; dim: boolean }) {
+type Sums = Overview["totals"][number];
+
+function Total({ total, dim }: { total: Sums; dim: boolean }) {
   const text = useText();
-  const index = total.index ?? null;
+  const judged = total.judged ?? null;
   return (
     <Paper withBorder p="md" className="total" data-dim={dim || undefined}>
       <Text size="xs" c="dimmed" fw={600}>
         {text("overview.delivered", { currency: total.currency })}
       </Text>
       <Text className="figure-large">{money(total.delivered)}</Text>
+      <Text size="xs" c="dimmed">
+        {text("overview.delivered.days", {
+          days: flight(total.days.first, total.days.last) ?? text("figure.none"),
+        })}
+      </Text>
+      {judged ? <Judged judged={judged} currency={total.currency} /> : null}
+      {judged ? null : (
+        <Text size="sm" mt={8}>
+          {text("overview.not-judged")}
+        </Text>
+      )}
+    </Paper>
+  );
+}
+
+/** How the lines do that can be judged: their own sums, which others' spend would blur. */
+function Judged({ judged, currency }: { judged: NonNullable<Sums["judged"]>; currency: string }) {
+  const text = useText();
+  const index = judged.index ?? null;
+  return (
+    <>
       <Progress
         value={index === null ? 0 : Math.min(100, 100 * Number(index))}
         size="sm"
         my={8}
-        aria-label={text("overview.index.label", { currency: total.currency })}
+        aria-label={text("overview.index.label", { currency })}
       />
       <dl className="facts">
         <div>
           <dt>{text("overview.expected")}</dt>
-          <dd>{money(total.expected)}</dd>
+          <dd>{money(judged.expected)}</dd>
         </div>
         <div>
           <dt>{text("overview.index")}</dt>
@@ -106,9 +130,16 @@ function Total({ total, dim }: { total: Overview["totals"][number]; dim: boolean
         </div>
         <div>
           <dt>{text("overview.budget")}</dt>
-          <dd>{money(total.budget)}</dd>
+          <dd>{money(judged.budget)}</dd>
         </div>
       </dl>
-    </Paper>
+      <Text size="xs" c="dimmed" mt={6}>
+        {text("overview.judged", {
+          lines: judged.lines,
+          delivered: money(judged.delivered),
+          expected: money(judged.expected),
+        })}
+      </Text>
+    </>
   );
 }

@@ -25,7 +25,7 @@ const me: Me = {
 const overview: Overview = {
   totals: [],
   freshness: { state: "fresh", as_of: "2026-11-21T12:00:00Z" },
-  campaigns: { total: 9, behind: 4, on_pace: 3, ahead: 2, not_judged: 0 },
+  campaigns: { total: 9, behind: 4, on_pace: 3, ahead: 2, not_judged: 5 },
   open_proposals: 0,
   problems: [],
 };
@@ -34,6 +34,7 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   "/api/v1/overview": overview,
   "/api/v1/onboarding": me.onboarding,
   "/api/v1/campaigns": { items: [] },
+  "/api/v1/runs": { items: [] },
 };
 
 let asked: URL[] = [];
@@ -77,6 +78,13 @@ it("is written to the address, and asked of the server", async () => {
   await waitFor(() => expect(router.state.location.search).toMatchObject({ q: "kestrel" }));
   await waitFor(() => expect(campaignsAsked()?.searchParams.get("q")).toBe("kestrel"));
   expect(campaignsAsked()?.searchParams.get("pace")).toBe("ahead");
+});
+
+it("finds what is not judged, too", async () => {
+  const router = open("/");
+  await userEvent.click(await screen.findByRole("radio", { name: "Not judged 5" }));
+  await waitFor(() => expect(router.state.location.search).toEqual({ pace: "not_judged" }));
+  await waitFor(() => expect(campaignsAsked()?.searchParams.get("pace")).toBe("not_judged"));
 });
 
 it("can be cleared when nothing matches", async () => {

@@ -4,6 +4,7 @@ import { ScanSearch } from "lucide-react";
 import { useEffect, useState } from "react";
 import { useEvaluate, useEvaluation } from "../../api/queries";
 import { asProblem } from "../../api/problem";
+import { notJudgedWord } from "../../ui/notJudged";
 import { useText } from "../../ui/text";
 
 /** Lets a person ask for the judgement that otherwise follows each refresh. */
@@ -41,9 +42,15 @@ export function EvaluateNow() {
     if (running) return text("evaluate.running");
     if (!evaluation) return "";
     if (evaluation.problem) return evaluation.problem.title;
-    return text("evaluate.done", {
+    const done = text("evaluate.done", {
       lines: evaluation.lines_judged,
       proposals: evaluation.proposals_made,
     });
+    const lines = evaluation.not_judged.reduce((sum, one) => sum + one.lines, 0);
+    if (lines === 0) return done;
+    const reasons = evaluation.not_judged.map((one) =>
+      text("evaluate.reason", { lines: one.lines, reason: notJudgedWord(text, one.reason) }),
+    );
+    return `${done} ${text("evaluate.not-judged", { lines, reasons: reasons.join(", ") })}`;
   }
 }

@@ -51,8 +51,8 @@ export function RunPage() {
             <Text className="sentence">{run.sentence}</Text>
             <RunFigures rows={run.rows} />
           </Paper>
-          {run.problems.map((problem) => (
-            <ProblemAlert key={problem.code + problem.title} problem={problem} quiet />
+          {run.problems.map((problem, index) => (
+            <ProblemAlert key={`${index} ${problem.code}`} problem={problem} quiet />
           ))}
           <Steps run={run} />
           <Pulls run={run} />
