@@ -138,6 +138,11 @@ pub const fn most_failures(kind: Kind) -> u32 {
     }
 }
 
+/// How far back the history of an advertiser is read.
+pub const HISTORY_DAYS: u32 = 90;
+/// History comes in pieces that a report makes quickly.
+pub const DAYS_PER_PULL: u32 = 30;
+
 /// Splits history into slices, newest first, so that the days that people look at come first.
 #[must_use]
 pub fn slices(days: DayRange, days_per_slice: u32) -> Vec<DayRange> {
