@@ -176,7 +176,7 @@ impl<'a> Desk<'a> {
         let live = live.and_then(|live| live.value).map(|value| store::proposal::Live { value, read_at: now });
         let problem = why.map(|(code, detail)| (code, Some(detail)));
         let detail = Detail { live, problem, ..Detail::by(Actor::System, now) };
-        Ok(store::proposal::transition(tx, self.proposal.id, event, &detail).await?)
+        Ok(counted(store::proposal::transition(tx, self.proposal.id, event, &detail).await?))
     }
 
     /// A failure that trying again does not mend closes the proposal: nothing was sent.
@@ -350,5 +350,13 @@ async fn close(context: &Context, input: &CloseV1) -> Result<State, Error> {
     let detail = Detail { problem, ..Detail::by(Actor::System, now) };
     let state = store::proposal::transition(&mut tx, input.proposal, event, &detail).await?;
     tx.commit().await?;
-    Ok(state)
+    Ok(counted(state))
+}
+
+/// Counts the ways in which write-backs end.
+fn counted(state: State) -> State {
+    if state.is_closed() {
+        metrics::counter!("clp_write_backs_total", "outcome" => state.to_string()).increment(1);
+    }
+    state
 }

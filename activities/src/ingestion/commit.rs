@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, input: &CycleStepV1) -> Result<Commit
         match land(context, input, &batch, commit, &prepared, begun).await {
             Ok(Committed::Now(done)) => {
                 context.lake.finish(&prepared).await;
-                metrics::counter!("clp_rows_committed_total").increment(done.stats.bronze_rows);
+                count_rows(&done.stats);
                 return Ok(answer(&done));
             }
             Ok(Committed::Before(done)) => {
@@ -65,6 +65,14 @@ pub(super) async fn run(context: &Context, input: &CycleStepV1) -> Result<Commit
         }
     }
     Err(Error::TooManyConflicts { attempts: MOST_ATTEMPTS })
+}
+
+/// Tells how much was written, by layer.
+fn count_rows(stats: &Stats) {
+    let layers = [("bronze", stats.bronze_rows), ("silver", stats.silver_rows), ("gold", stats.gold_rows)];
+    for (layer, rows) in layers {
+        metrics::counter!("clp_rows_committed_total", "layer" => layer).increment(rows);
+    }
 }
 
 fn answer(done: &Commit) -> CommittedV1 {

@@ -10,6 +10,8 @@ mod harvest;
 mod request;
 mod standing;
 
+pub(crate) use standing::read_again;
+
 use std::sync::Arc;
 
 use futures::FutureExt as _;
