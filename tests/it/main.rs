@@ -3,9 +3,11 @@
 //! Run through `bin/test`, which builds the programs and names them in the environment.
 
 mod budget;
+mod detector;
 mod faults;
 mod histories;
 mod journey;
 mod kills;
+mod onboardings;
 mod pyiceberg;
 mod schedule;

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::intent;
 use crate::store::Tx;
 
-pub use list::{Filter, count_open, fetch, list_of_campaign, open_by_entity, page};
+pub use list::{Filter, count_open, fetch, list_of_campaign, open_by_entity, open_everywhere, page};
 
 /// Who proposes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
