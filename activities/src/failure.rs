@@ -45,6 +45,12 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// What the step works for has ended meanwhile; what the step had made is taken back.
+    #[error("the {what} is over")]
+    Over {
+        /// What.
+        what: &'static str,
+    },
     /// A platform is not configured in this deployment.
     #[error("this deployment has no environment `{environment}`")]
     NoEnvironment {
@@ -64,9 +70,12 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
+            // A statement that is refused for good is a mistake of ours, whatever the database's health.
+            Self::Store(error) if !error.is_transient() => ErrorCode::Unexpected,
             Self::Store(_) | Self::Lake(_) | Self::TooManyConflicts { .. } => ErrorCode::StorageUnavailable,
             Self::Engine { .. } => ErrorCode::WorkflowsUnavailable,
             Self::Platform(error) | Self::Unsettled(error) => error.code(),
+            Self::Over { .. } => ErrorCode::Conflict,
             Self::Vault(_) | Self::Missing { .. } | Self::Inconsistent { .. } | Self::NoEnvironment { .. } => {
                 ErrorCode::Unexpected
             }
@@ -77,7 +86,11 @@ impl Error {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Missing { .. } | Self::Inconsistent { .. } | Self::NoEnvironment { .. } | Self::Vault(_) => true,
+            Self::Missing { .. }
+            | Self::Over { .. }
+            | Self::Inconsistent { .. }
+            | Self::NoEnvironment { .. }
+            | Self::Vault(_) => true,
             Self::Platform(error) => error.code().class() != Class::Transient,
             Self::Store(error) => !error.is_transient(),
             Self::Unsettled(_) | Self::Lake(_) | Self::Engine { .. } | Self::TooManyConflicts { .. } => false,
@@ -92,7 +105,9 @@ pub(crate) fn failure(error: Error) -> ActivityError {
         Error::Platform(platform) => platform.retry_after(),
         _ => None,
     };
-    if give_up {
+    if matches!(error, Error::Over { .. }) {
+        tracing::info!(error.code = %code, "a step is not needed any more: {}", chain(&error));
+    } else if give_up {
         tracing::error!(error.code = %code, "a step is given up: {}", chain(&error));
     } else {
         tracing::warn!(error.code = %code, "a step will be tried again: {}", chain(&error));

@@ -12,6 +12,21 @@ use tokio::time::Instant;
 /// For an activity whose caller gave it no heartbeat timeout.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// As [`beating`], for work that must not be dropped halfway: cancelled, it goes on to its end, where it finds out by
+/// itself that it is not wanted and takes back what it made.
+pub(crate) async fn finishing<T>(
+    ctx: ActivityContext,
+    mut work: BoxFuture<'_, Result<T, ActivityError>>,
+) -> Result<T, ActivityError> {
+    let mut tick = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = tick.tick() => ctx.record_heartbeat(()).await?,
+        }
+    }
+}
+
 /// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
 pub(crate) async fn beating<T>(
     ctx: ActivityContext,

@@ -4,6 +4,7 @@
 #![expect(missing_docs, missing_debug_implementations, reason = "the macros' own items can't have either")]
 #![expect(clippy::missing_errors_doc, reason = "an activity's errors are told in its contract, not per function")]
 
+pub mod connection;
 mod context;
 mod failure;
 mod gates;
@@ -12,13 +13,13 @@ pub mod ingestion;
 pub mod onboarding;
 mod ports;
 pub mod rules;
-mod schedule;
+pub mod schedule;
 pub mod write_back;
 
 use std::sync::Arc;
 
 use temporalio_sdk::WorkerOptions;
-use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, WriteBack, queues};
+use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, ReconnectConnection, WriteBack, queues};
 
 pub use context::Context;
 pub use failure::Error;
@@ -32,7 +33,9 @@ pub fn cycles(context: &Arc<Context>) -> Result<WorkerOptions, Box<dyn std::erro
         .register_workflow::<OnboardOrganization>()?
         .register_workflow::<IngestOrganization>()?
         .register_workflow::<EvaluateRules>()?
+        .register_workflow::<ReconnectConnection>()?
         .register_activities(onboarding::OnboardingActivities(Arc::clone(context)))
+        .register_activities(connection::ConnectionActivities(Arc::clone(context)))
         .register_activities(ingestion::IngestionActivities(Arc::clone(context)))
         .register_activities(rules::RuleActivities(Arc::clone(context)))
         .build())

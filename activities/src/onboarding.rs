@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use connectors::PlatformAccount;
+use chrono::{DateTime, Utc};
+use connectors::{Access, Credentials, PlatformAccount};
 use domain::error_code::{Class, ErrorCode};
-use domain::ids::{ConnectionId, OnboardingId, OrgId};
-use domain::pull::{Kind, slices};
+use domain::ids::{ConnectionId, OnboardingId, OrgId, UserId};
+use domain::pull::{DAYS_PER_PULL, HISTORY_DAYS, Kind, slices};
 use domain::{DayRange, EntityStatus};
 use futures::FutureExt as _;
 use runtime::places;
 use secrecy::SecretString;
 use store::account::{Discovered, Status as AccountStatus};
+use store::audit::{Actor, Entry};
+use store::connection::Connection;
+use store::consent::Consent;
 use store::onboarding::{State, Step, StepKey, StepState};
 use store::pull::Plan;
 use temporalio_macros::activities;
@@ -19,16 +23,14 @@ use workflows::contract::onboarding::{ConnectV1, ProvisionV1, ProvisionedV1, Sel
 
 use crate::context::Context;
 use crate::failure::{Error, chain, failure};
-use crate::heartbeat::beating;
+use crate::heartbeat::{beating, finishing};
 use crate::{ports, schedule};
 
 /// What a person needs to see first.
 const FIRST_SLICE_DAYS: u32 = 7;
-/// How far back the history goes at least: 90 complete days and today, also where the day is one behind the furthest
-/// zone's. Flights that began earlier get theirs when they are first read.
-pub(crate) const HISTORY_DAYS: u32 = 92;
-/// History comes in pieces that a report makes quickly.
-pub(crate) const DAYS_PER_PULL: u32 = 31;
+
+/// A person cancelled, or another step failed for good.
+const OVER: Error = Error::Over { what: "onboarding" };
 
 /// Implements [`workflows::contract::onboarding`].
 pub struct OnboardingActivities(pub(crate) Arc<Context>);
@@ -37,22 +39,27 @@ pub struct OnboardingActivities(pub(crate) Arc<Context>);
 impl OnboardingActivities {
     #[activity(definition = defs::Exchange)]
     pub async fn exchange(self: Arc<Self>, ctx: ActivityContext, input: ConnectV1) -> Result<StepV1, ActivityError> {
-        beating(ctx, async move { exchange(&self.0, &input).await.map_err(failure) }.boxed()).await
+        let (org, onboarding) = (input.org, input.onboarding);
+        // A code works once: what it was exchanged for is kept or given back, never forgotten.
+        finishing(ctx, async move { told(&self.0, org, onboarding, exchange(&self.0, &input)).await }.boxed()).await
     }
 
     #[activity(definition = defs::Verify)]
     pub async fn verify(self: Arc<Self>, ctx: ActivityContext, input: ConnectV1) -> Result<StepV1, ActivityError> {
-        beating(ctx, async move { verify(&self.0, &input).await.map_err(failure) }.boxed()).await
+        let (org, onboarding) = (input.org, input.onboarding);
+        beating(ctx, async move { told(&self.0, org, onboarding, verify(&self.0, &input)).await }.boxed()).await
     }
 
     #[activity(definition = defs::Discover)]
     pub async fn discover(self: Arc<Self>, ctx: ActivityContext, input: ConnectV1) -> Result<StepV1, ActivityError> {
-        beating(ctx, async move { discover(&self.0, &input).await.map_err(failure) }.boxed()).await
+        let (org, onboarding) = (input.org, input.onboarding);
+        beating(ctx, async move { told(&self.0, org, onboarding, discover(&self.0, &input)).await }.boxed()).await
     }
 
     #[activity(definition = defs::Select)]
     pub async fn select(self: Arc<Self>, ctx: ActivityContext, input: SelectV1) -> Result<StepV1, ActivityError> {
-        beating(ctx, async move { select(&self.0, &input).await.map_err(failure) }.boxed()).await
+        let (org, onboarding) = (input.org, input.onboarding);
+        beating(ctx, async move { told(&self.0, org, onboarding, select(&self.0, &input)).await }.boxed()).await
     }
 
     #[activity(definition = defs::Provision)]
@@ -61,18 +68,47 @@ impl OnboardingActivities {
         ctx: ActivityContext,
         input: ProvisionV1,
     ) -> Result<ProvisionedV1, ActivityError> {
-        beating(ctx, async move { provision(&self.0, &input).await.map_err(failure) }.boxed()).await
+        let (org, onboarding) = (input.org, input.onboarding);
+        beating(ctx, async move { told(&self.0, org, onboarding, provision(&self.0, &input)).await }.boxed()).await
     }
 
     #[activity(definition = defs::Schedule)]
     pub async fn schedule(self: Arc<Self>, ctx: ActivityContext, input: ProvisionV1) -> Result<(), ActivityError> {
-        beating(ctx, async move { make_schedule(&self.0, &input).await.map_err(failure) }.boxed()).await
+        let (org, onboarding) = (input.org, input.onboarding);
+        finishing(ctx, async move { told(&self.0, org, onboarding, make_schedule(&self.0, &input)).await }.boxed())
+            .await
     }
 
     #[activity(definition = defs::Undo)]
     pub async fn undo(self: Arc<Self>, ctx: ActivityContext, input: UndoV1) -> Result<(), ActivityError> {
         beating(ctx, async move { undo(&self.0, &input).await.map_err(failure) }.boxed()).await
     }
+}
+
+/// Does a step. What keeps it for a while is told on the onboarding's row, for the wizard to show while the engine tries
+/// again.
+async fn told<T>(
+    context: &Context,
+    org: OrgId,
+    onboarding: OnboardingId,
+    step: impl Future<Output = Result<T, Error>>,
+) -> Result<T, ActivityError> {
+    let error = match step.await {
+        Ok(done) => return Ok(done),
+        Err(error) => error,
+    };
+    if !error.is_final()
+        && let Err(unsaid) = tell_of_wait(context, org, onboarding, error.code()).await
+    {
+        tracing::warn!(onboarding.id = %onboarding, "what {onboarding} waits for is not told: {}", chain(&unsaid));
+    }
+    Err(failure(error))
+}
+
+async fn tell_of_wait(context: &Context, org: OrgId, onboarding: OnboardingId, code: ErrorCode) -> Result<(), Error> {
+    let mut tx = context.store.begin(org).await?;
+    store::onboarding::set_problem(&mut tx, onboarding, Some(code), None).await?;
+    Ok(tx.commit().await?)
 }
 
 /// A failure that a person can mend is told on the onboarding's row; any other is the engine's to try again.
@@ -115,30 +151,63 @@ async fn exchange(context: &Context, input: &ConnectV1) -> Result<StepV1, Error>
         let detail = "the consent was not given";
         return tell(context, input.org, input.onboarding, ErrorCode::ConsentDenied, detail).await;
     };
-    let open = |sealed: &[u8], place: String| -> Result<SecretString, Error> {
-        Ok(context.vault.open(input.org, &place, sealed)?)
-    };
-    let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
-    let (code, verifier) =
-        (open(sealed_code, places::code(input.consent))?, open(sealed_verifier, places::verifier(input.connection))?);
-    let quota = context.quota(&connection);
-    let platform = context.platform(&connection)?;
-    let credentials = match platform.exchange_code(quota.as_ref(), &code, &verifier, &consent.redirect_uri).await {
+    let credentials = match redeem(context, input.org, &connection, &consent, sealed_code).await {
         Ok(credentials) => credentials,
-        Err(error) => return needs_person(context, input, error.into()).await,
+        Err(error) => return needs_person(context, input, error).await,
     };
-    let sealed = ports::seal_credentials(&context.vault, input.org, input.connection, &credentials)
-        .map_err(|source| connectors::Error::Storage { what: "vault", source })?;
-    let authorisation =
-        store::connection::Authorisation { credentials: sealed, scopes: credentials.scopes, by: consent.user };
+    let place = places::credentials(input.connection);
+    let sealed = ports::seal_credentials(&context.vault, input.org, &place, &credentials).map_err(vault)?;
+    let scopes = credentials.scopes.clone();
+    let authorisation = store::connection::Authorisation { credentials: sealed, scopes, by: consent.user };
     let mut tx = context.store.begin(input.org).await?;
+    if store::onboarding::hold(&mut tx, input.onboarding).await?.is_closed() {
+        tx.rollback().await?;
+        hand_back(context, &connection, credentials).await;
+        return Err(OVER);
+    }
     store::connection::authorise(&mut tx, input.connection, &authorisation, now).await?;
-    store::consent::mark_exchanged(&mut tx, input.consent, now).await?;
+    if store::consent::mark_exchanged(&mut tx, input.consent, now).await? {
+        let scopes = serde_json::json!({"scopes": authorisation.scopes});
+        record(&mut tx, consent.user, "connection.connect", &connection, scopes, now).await?;
+    }
     store::onboarding::set_connection(&mut tx, input.onboarding, connection.platform, input.connection).await?;
     step_done(&mut tx, input.onboarding, StepKey::Connect, "authorised", context).await?;
     tx.commit().await?;
     context.forget_access(input.org, input.connection).await;
     Ok(StepV1::Done { count: 1 })
+}
+
+/// What a consent's code is good for at the platform. It works once: a second attempt is refused as expired.
+pub(crate) async fn redeem(
+    context: &Context,
+    org: OrgId,
+    connection: &Connection,
+    consent: &Consent,
+    sealed_code: &[u8],
+) -> Result<Credentials, Error> {
+    let open =
+        |sealed: &[u8], place: String| -> Result<SecretString, Error> { Ok(context.vault.open(org, &place, sealed)?) };
+    let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
+    let (code, verifier) =
+        (open(sealed_code, places::code(consent.id))?, open(sealed_verifier, places::verifier(connection.id))?);
+    let quota = context.quota(connection);
+    let platform = context.platform(connection)?;
+    Ok(platform.exchange_code(quota.as_ref(), &code, &verifier, &consent.redirect_uri).await?)
+}
+
+/// A secret that can't be sealed or opened is trouble of ours.
+pub(crate) fn vault(source: connectors::KeeperError) -> connectors::Error {
+    connectors::Error::Storage { what: "vault", source }
+}
+
+/// Gives back what a code was exchanged for when nobody wanted it any more.
+async fn hand_back(context: &Context, connection: &Connection, credentials: Credentials) {
+    let access = Access::new(Arc::new(ports::Unkept(credentials)), context.quota(connection));
+    let revoked = async { Ok::<(), Error>(context.platform(connection)?.revoke(&access).await?) };
+    if let Err(error) = revoked.await {
+        let id = connection.id;
+        tracing::warn!(connection.id = %id, "a new authorisation of {id} was not given back: {}", chain(&error));
+    }
 }
 
 async fn verify(context: &Context, input: &ConnectV1) -> Result<StepV1, Error> {
@@ -200,7 +269,13 @@ async fn select(context: &Context, input: &SelectV1) -> Result<StepV1, Error> {
         Err(store::Error::NotFound { .. }) => return Ok(StepV1::NeedsPerson { code: ErrorCode::NotFound }),
         Err(error) => return Err(error.into()),
     }
-    let count = input.choice.accounts.len();
+    let (count, now) = (input.choice.accounts.len(), context.clock.now());
+    let known = store::onboarding::fetch(&mut tx, input.onboarding).await?;
+    if known.steps.get(&StepKey::Choose).is_none_or(|step| step.state != StepState::Done) {
+        let connection = store::connection::fetch(&mut tx, input.connection).await?;
+        let advertisers = serde_json::json!({"advertisers": count});
+        record(&mut tx, input.choice.by, "connection.choose_accounts", &connection, advertisers, now).await?;
+    }
     step_done(&mut tx, input.onboarding, StepKey::Choose, &format!("{count} advertisers chosen"), context).await?;
     store::onboarding::advance(&mut tx, input.onboarding, State::Provisioning, context.clock.now()).await?;
     tx.commit().await?;
@@ -220,6 +295,9 @@ async fn provision(context: &Context, input: &ProvisionV1) -> Result<Provisioned
     let swaps = context.lake.create_tables(&pointers, input.org, std::slice::from_ref(&definition)).await?;
     let mut tx = context.store.begin(input.org).await?;
     store::pointer::create(&mut tx, &swaps).await?;
+    if store::onboarding::hold(&mut tx, input.onboarding).await?.is_closed() {
+        return Err(OVER);
+    }
     let accounts = store::account::list_readable(&mut tx, input.connection).await?;
     let today = accounts.iter().map(|account| account.time_zone.day_at(now)).max();
     let today = today.ok_or(Error::Missing { what: "chosen account" })?;
@@ -240,10 +318,15 @@ async fn provision(context: &Context, input: &ProvisionV1) -> Result<Provisioned
     Ok(ProvisionedV1 { pulls: u32::try_from(planned.len()).unwrap_or(u32::MAX), as_of: now })
 }
 
+/// Makes the schedule while the onboarding is held: an undo comes before it, and there is none, or after it, and removes it.
 async fn make_schedule(context: &Context, input: &ProvisionV1) -> Result<(), Error> {
-    schedule::ensure(&context.client, input.org, context.settings.tick_seconds).await?;
     let now = context.clock.now();
     let mut tx = context.store.begin(input.org).await?;
+    store::organisation::schedule_lock(&mut tx).await?;
+    if store::onboarding::hold(&mut tx, input.onboarding).await?.is_closed() {
+        return Err(OVER);
+    }
+    schedule::ensure(&context.client, input.org, context.settings.tick_seconds).await?;
     step_done(&mut tx, input.onboarding, StepKey::Schedule, "read every 15 minutes from now on", context).await?;
     store::onboarding::advance(&mut tx, input.onboarding, State::FirstSlice, now).await?;
     let first_cycle = store::intent::Kind::FirstIngest;
@@ -251,11 +334,20 @@ async fn make_schedule(context: &Context, input: &ProvisionV1) -> Result<(), Err
     Ok(tx.commit().await?)
 }
 
-/// Takes back what was made, in the safe order: nothing new is started, then what is open ends, then the authorisation
-/// is given back.
+/// Takes back what was made, in the safe order: a step that is still under way ends or finds the onboarding closed, then
+/// nothing new is started, then what is open ends, then the authorisation is given back.
 async fn undo(context: &Context, input: &UndoV1) -> Result<(), Error> {
-    schedule::remove(&context.client, input.org).await?;
     let now = context.clock.now();
+    let mut tx = context.store.begin(input.org).await?;
+    if matches!(store::onboarding::hold(&mut tx, input.onboarding).await?, State::Ready | State::Done) {
+        let id = input.onboarding;
+        tracing::info!(onboarding.id = %id, "{id} is not undone: its dashboard is in use");
+        return Ok(());
+    }
+    let state = if input.code.is_some() { State::Failed } else { State::Cancelled };
+    store::onboarding::close(&mut tx, input.onboarding, state, input.code, now).await?;
+    tx.commit().await?;
+    schedule::remove_unneeded(context, input.org).await?;
     if let Some(id) = input.connection {
         give_back(context, input.org, id).await;
         let mut tx = context.store.begin(input.org).await?;
@@ -263,10 +355,7 @@ async fn undo(context: &Context, input: &UndoV1) -> Result<(), Error> {
         store::connection::remove(&mut tx, id).await?;
         tx.commit().await?;
     }
-    let state = if input.code.is_some() { State::Failed } else { State::Cancelled };
-    let mut tx = context.store.begin(input.org).await?;
-    store::onboarding::close(&mut tx, input.onboarding, state, input.code, now).await?;
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 /// Gives the authorisation back. A platform that does not take it must not keep us from forgetting it.
@@ -284,6 +373,28 @@ async fn give_back(context: &Context, org: OrgId, id: ConnectionId) {
     if let Err(error) = revoked.await {
         tracing::warn!(connection.id = %id, "the authorisation of {id} was not given back: {}", chain(&error));
     }
+}
+
+/// One line of the audit trail: what a person did to a connection.
+pub(crate) async fn record(
+    tx: &mut store::Tx,
+    by: UserId,
+    action: &str,
+    connection: &Connection,
+    after: serde_json::Value,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    let entry = Entry {
+        actor: Actor::Person(by),
+        action: action.to_owned(),
+        subject: "connection",
+        subject_id: connection.id.uuid(),
+        title: connection.title.clone(),
+        before: Some(serde_json::json!({"status": connection.status.to_string()})),
+        after: Some(after),
+    };
+    store::audit::record(tx, &entry, at).await?;
+    Ok(())
 }
 
 async fn step_done(
@@ -305,5 +416,7 @@ async fn step_done(
         done: None,
         total: None,
     };
+    // What had kept the step has passed.
+    store::onboarding::set_problem(tx, onboarding, None, None).await?;
     Ok(store::onboarding::set_step(tx, onboarding, key, &step).await?)
 }

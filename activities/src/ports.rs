@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use connectors::{Call, Credentials, Family, KeeperError, Permit, Quota, Refusal, TokenKeeper};
-use domain::ids::{ConnectionId, OrgId};
+use domain::ids::{ConnectionId, ConsentId, OrgId};
 use domain::lake::TableName;
 use domain::{Clock, TimeZone};
 use lakehouse::{BoxedError, Pointers};
@@ -53,11 +53,11 @@ struct Kept {
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// Seals credentials for a connection's row.
+/// Seals credentials for a place.
 pub(crate) fn seal_credentials(
     vault: &Vault,
     org: OrgId,
-    connection: ConnectionId,
+    place: &str,
     credentials: &Credentials,
 ) -> Result<Vec<u8>, KeeperError> {
     let kept = Kept {
@@ -66,7 +66,67 @@ pub(crate) fn seal_credentials(
         expires_at: credentials.expires_at,
     };
     let text: SecretString = serde_json::to_string(&kept)?.into();
-    Ok(vault.seal(org, &places::credentials(connection), &text)?)
+    Ok(vault.seal(org, place, &text)?)
+}
+
+/// Opens what [`seal_credentials`] sealed, for the place that it was sealed for.
+fn open_credentials(vault: &Vault, org: OrgId, place: &str, sealed: &[u8]) -> Result<Credentials, KeeperError> {
+    let text = vault.open(org, place, sealed)?;
+    let Kept { refresh_token, scopes, expires_at } = serde_json::from_str(text.expose_secret())?;
+    Ok(Credentials { refresh_token: refresh_token.into(), scopes, expires_at })
+}
+
+/// Seals what a consent brought for the connection that takes it over; its scopes beside it.
+pub(crate) fn reseal(
+    vault: &Vault,
+    org: OrgId,
+    from: ConsentId,
+    to: ConnectionId,
+    sealed: &[u8],
+) -> Result<(Vec<u8>, Vec<String>), KeeperError> {
+    let credentials = open_credentials(vault, org, &places::offered(from), sealed)?;
+    Ok((seal_credentials(vault, org, &places::credentials(to), &credentials)?, credentials.scopes))
+}
+
+/// Credentials that nothing will keep: they are used to give themselves back.
+#[derive(Debug)]
+pub(crate) struct Unkept(pub(crate) Credentials);
+
+#[async_trait]
+impl TokenKeeper for Unkept {
+    async fn load(&self) -> Result<Credentials, KeeperError> {
+        Ok(self.0.clone())
+    }
+
+    async fn save(&self, _: &Credentials) -> Result<(), KeeperError> {
+        Ok(())
+    }
+}
+
+/// The credentials that a consent brought and no connection has taken over yet.
+#[derive(Debug)]
+pub(crate) struct OfferedPort {
+    pub(crate) store: Store,
+    pub(crate) vault: Vault,
+    pub(crate) org: OrgId,
+    pub(crate) consent: ConsentId,
+}
+
+#[async_trait]
+impl TokenKeeper for OfferedPort {
+    async fn load(&self) -> Result<Credentials, KeeperError> {
+        let mut tx = self.store.begin(self.org).await?;
+        let sealed = store::consent::fetch(&mut tx, self.consent).await?.credentials;
+        let sealed = sealed.ok_or("the consent has no credentials")?;
+        open_credentials(&self.vault, self.org, &places::offered(self.consent), &sealed)
+    }
+
+    async fn save(&self, rotated: &Credentials) -> Result<(), KeeperError> {
+        let sealed = seal_credentials(&self.vault, self.org, &places::offered(self.consent), rotated)?;
+        let mut tx = self.store.begin(self.org).await?;
+        store::consent::offer(&mut tx, self.consent, &sealed).await?;
+        Ok(tx.commit().await?)
+    }
 }
 
 #[async_trait]
@@ -75,14 +135,11 @@ impl TokenKeeper for TokenPort {
         let mut tx = self.store.begin(self.org).await?;
         let sealed = store::connection::credentials(&mut tx, self.connection).await?;
         let sealed = sealed.ok_or("the connection has no credentials")?;
-        let text = self.vault.open(self.org, &places::credentials(self.connection), &sealed)?;
-        let kept: Kept = serde_json::from_str(text.expose_secret())?;
-        let Kept { refresh_token, scopes, expires_at } = kept;
-        Ok(Credentials { refresh_token: refresh_token.into(), scopes, expires_at })
+        open_credentials(&self.vault, self.org, &places::credentials(self.connection), &sealed)
     }
 
     async fn save(&self, rotated: &Credentials) -> Result<(), KeeperError> {
-        let sealed = seal_credentials(&self.vault, self.org, self.connection, rotated)?;
+        let sealed = seal_credentials(&self.vault, self.org, &places::credentials(self.connection), rotated)?;
         let mut tx = self.store.begin(self.org).await?;
         store::connection::replace_credentials(&mut tx, self.connection, &sealed).await?;
         Ok(tx.commit().await?)

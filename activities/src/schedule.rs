@@ -1,5 +1,6 @@
 //! The Temporal Schedule of an organisation: one, firing every quarter of an hour at an offset of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ids::OrgId;
@@ -12,7 +13,11 @@ use temporalio_client::{Client, RpcOptions};
 use workflows::contract::ingestion::{CycleKind, IngestV1};
 use workflows::{IngestOrganization, queues};
 
-use crate::failure::Error;
+use crate::context::Context;
+use crate::failure::{Error, chain};
+
+/// Organisations looked at in one go.
+const SLICE: u32 = 200;
 
 /// Creates the schedule, or leaves it when it is there.
 ///
@@ -45,8 +50,70 @@ pub(crate) async fn ensure(client: &Client, org: OrgId, tick_seconds: u32) -> Re
     updated.map_err(|error| engine("set the schedule's catch-up window", error))
 }
 
+/// Deletes the schedule of an organisation that has no dashboard (any more).
+pub(crate) async fn remove_unneeded(context: &Context, org: OrgId) -> Result<(), Error> {
+    let mut tx = context.store.begin(org).await?;
+    store::organisation::schedule_lock(&mut tx).await?;
+    let latest = store::onboarding::latest(&mut tx).await?;
+    if latest.is_none_or(|onboarding| !onboarding.state.has_dashboard()) {
+        remove(&context.client, org).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// How often is looked for schedules that are missing.
+const EVERY: Duration = Duration::from_mins(2);
+
+/// Looks for schedules that are missing, now and every two minutes, for as long as it is polled.
+pub async fn keep(context: Arc<Context>) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = restore(&context).await {
+            tracing::warn!("the schedules can't be looked for: {}", chain(&error));
+        }
+    }
+}
+
+/// Makes the schedules that are missing, such as after a restore of the engine's database, and says how many there were.
+///
+/// # Errors
+/// When the store or the engine can't be asked.
+pub async fn restore(context: &Context) -> Result<u32, Error> {
+    let (mut restored, mut after) = (0, None);
+    loop {
+        let orgs = store::intent::organisations_with_schedule(&context.store, after, SLICE).await?;
+        for org in &orgs {
+            restored += u32::from(restore_one(context, *org).await?);
+        }
+        after = orgs.last().copied();
+        if orgs.len() < SLICE as usize {
+            return Ok(restored);
+        }
+    }
+}
+
+async fn restore_one(context: &Context, org: OrgId) -> Result<bool, Error> {
+    match context.client.get_schedule_handle(queues::schedule(org)).describe(RpcOptions::default()).await {
+        Ok(_) => return Ok(false),
+        Err(error) if missing(&error) => {}
+        Err(error) => return Err(engine("look for the schedule", error)),
+    }
+    let mut tx = context.store.begin(org).await?;
+    store::organisation::schedule_lock(&mut tx).await?;
+    let latest = store::onboarding::latest(&mut tx).await?;
+    let wanted = latest.is_some_and(|onboarding| onboarding.state.has_dashboard());
+    if wanted {
+        tracing::warn!(org.id = %org, "the schedule of {org} was missing and is made again");
+        ensure(&context.client, org, context.settings.tick_seconds).await?;
+    }
+    tx.commit().await?;
+    Ok(wanted)
+}
+
 /// Deletes the schedule; one that is not there is deleted already.
-pub(crate) async fn remove(client: &Client, org: OrgId) -> Result<(), Error> {
+async fn remove(client: &Client, org: OrgId) -> Result<(), Error> {
     let handle = client.get_schedule_handle(queues::schedule(org));
     match handle.delete(DeleteScheduleOptions::default()).await {
         Err(error) if !missing(&error) => Err(engine("delete the schedule", error)),

@@ -183,7 +183,7 @@ impl<'a> Desk<'a> {
         }
         let problem = why.map(|(code, detail)| (code, Some(detail)));
         let detail = Detail { live, problem, ..Detail::by(Actor::System, now) };
-        Ok(store::proposal::transition(tx, self.proposal.id, event, &detail).await?)
+        Ok(counted(store::proposal::transition(tx, self.proposal.id, event, &detail).await?))
     }
 
     /// A failure that trying again does not mend closes the proposal: nothing was sent.
@@ -395,10 +395,18 @@ async fn close(context: &Context, input: &CloseV1) -> Result<State, Error> {
     match store::proposal::transition(&mut tx, input.proposal, event, &detail).await {
         Ok(state) => {
             tx.commit().await?;
-            Ok(state)
+            Ok(counted(state))
         }
         // An evaluation of the rules, or a person, closed it in the same moment.
         Err(store::Error::Forbidden(forbidden)) => Ok(forbidden.state),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Counts the ways in which write-backs end.
+fn counted(state: State) -> State {
+    if state.is_closed() {
+        metrics::counter!("clp_write_backs_total", "outcome" => state.to_string()).increment(1);
+    }
+    state
 }

@@ -3,12 +3,16 @@
 //! The API starts and answers requests without it: what is asked for is recorded, and started later.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
+use temporalio_client::errors::WorkflowInteractionError;
 use temporalio_client::grpc::WorkflowService;
 use temporalio_client::tonic::IntoRequest as _;
-use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions};
+use temporalio_client::{
+    Client, ClientOptions, Connection, ConnectionOptions, UntypedWorkflow, WorkflowDescribeOptions,
+    WorkflowExecutionStatus,
+};
 use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeNamespaceRequest;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -19,6 +23,20 @@ use crate::problem::{BoxedError, Error, Result};
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a sign of life may take.
 const PING_LIMIT: Duration = Duration::from_secs(2);
+
+/// How a workflow stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is open.
+    Running {
+        /// Since when, by the engine's clock.
+        since: SystemTime,
+    },
+    /// It has ended, in whatever way.
+    Ended,
+    /// The engine does not know it.
+    Missing,
+}
 
 /// A client that is made when it is first needed.
 pub struct Engine {
@@ -56,6 +74,23 @@ impl Engine {
         let options = ConnectionOptions::new(url).identity("clp-api").connect_timeout(CONNECT_LIMIT).build();
         let connection = Connection::connect(options).await?;
         Ok(Client::new(connection, ClientOptions::new(self.namespace.clone()).build())?)
+    }
+
+    /// How the newest run of a workflow stands.
+    ///
+    /// # Errors
+    /// [`Error::Workflows`] when the engine can't be asked.
+    pub async fn standing(&self, workflow: &str) -> Result<Standing> {
+        let handle = self.client().await?.get_workflow_handle::<UntypedWorkflow>(workflow);
+        let asked = tokio::time::timeout(PING_LIMIT, handle.describe(WorkflowDescribeOptions::default()));
+        match asked.await.map_err(unreachable)? {
+            Ok(known) if known.status() == WorkflowExecutionStatus::Running => {
+                Ok(Standing::Running { since: known.start_time().unwrap_or(SystemTime::UNIX_EPOCH) })
+            }
+            Ok(_) => Ok(Standing::Ended),
+            Err(WorkflowInteractionError::NotFound(_)) => Ok(Standing::Missing),
+            Err(error) => Err(unreachable(error)),
+        }
     }
 
     /// Asks the engine whether it is there and has our namespace.

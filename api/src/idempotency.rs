@@ -14,10 +14,12 @@ use axum::http::{Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use domain::ErrorCode;
+use domain::ids::OrgId;
 use sha2::{Digest as _, Sha256};
 use store::idempotency::{self, Begun};
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{OpenApi, RefOr, Required};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Session;
@@ -78,6 +80,21 @@ fn needs_key(operation: &Operation) -> Option<bool> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key(pub String);
 
+impl Key {
+    /// The id of what this request makes. It derives from the key, so that a request that was done and not answered makes
+    /// the same thing when it comes again, however late.
+    #[must_use]
+    pub fn subject(&self, org: OrgId) -> Uuid {
+        let mut hash = Sha256::new();
+        hash.update(org.uuid().as_bytes());
+        hash.update(self.0.as_bytes());
+        let digest = hash.finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid()
+    }
+}
+
 /// Does each keyed request once.
 pub async fn once(
     State((app, keyed)): State<(App, std::sync::Arc<Keyed>)>,
@@ -132,10 +149,7 @@ async fn begin(app: &App, parts: &mut Parts, body: Body, key: &str) -> Result<Tu
     match begun {
         Begun::Fresh => Ok(Turn::Work { session, body: Body::from(bytes) }),
         Begun::Replay { status, body } => Ok(Turn::Answered(replay(status, body))),
-        Begun::InFlight => {
-            let detail = "The first request with this Idempotency-Key is still being worked on.".to_owned();
-            Err(Error::Refused { code: ErrorCode::Conflict, detail: Some(detail) })
-        }
+        Begun::InFlight => Err(Error::refused(ErrorCode::InProgress)),
         Begun::Mismatch => Err(Error::refused(ErrorCode::IdempotencyKeyReused)),
     }
 }

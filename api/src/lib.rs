@@ -7,6 +7,7 @@
 pub mod app;
 pub mod auth;
 pub mod delivery;
+pub mod detector;
 pub mod engine;
 pub mod extract;
 pub mod freshness;

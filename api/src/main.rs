@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use api::engine::Engine;
-use api::{App, Parts, static_files, sweeper, telemetry};
+use api::{App, Parts, detector, static_files, sweeper, telemetry};
 use clap::Parser;
 use lakehouse::Lake;
 use runtime::{Settings, Vault, clock_from};
@@ -101,6 +101,7 @@ async fn connect() -> Result<App> {
 async fn serve(app: App, listener: TcpListener) -> Result<()> {
     let stop = CancellationToken::new();
     let sweeper = tokio::spawn(sweeper::run(app.clone(), stop.clone()));
+    let detector = tokio::spawn(detector::run(app.clone(), stop.clone()));
     let server = axum::serve(listener, api::router(&app)).with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
     told_to_stop().await?;
@@ -108,6 +109,7 @@ async fn serve(app: App, listener: TcpListener) -> Result<()> {
     stop.cancel();
     let ended = async {
         sweeper.await.context("the sweeper did not end well")?;
+        detector.await.context("the detector did not end well")?;
         server.await.context("the server did not end well")?.context("the server failed")
     };
     if let Ok(ended) = tokio::time::timeout(GRACE, ended).await {

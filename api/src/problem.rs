@@ -261,12 +261,16 @@ const fn status(code: ErrorCode) -> StatusCode {
     match code {
         E::WrongCredentials | E::SignedOut => StatusCode::UNAUTHORIZED,
         E::IdempotencyKeyMissing => StatusCode::BAD_REQUEST,
-        E::PermissionMissing | E::ScopesMissing | E::ConsentDenied | E::OwnProposal => StatusCode::FORBIDDEN,
+        E::NotAllowed | E::PermissionMissing | E::ScopesMissing | E::ConsentDenied | E::OwnProposal => {
+            StatusCode::FORBIDDEN
+        }
         E::NotFound => StatusCode::NOT_FOUND,
         E::EmailTaken
         | E::Conflict
+        | E::InProgress
         | E::ConsentExpired
         | E::TokenDead
+        | E::OtherAccount
         | E::NoAccounts
         | E::AccountGone
         | E::ApprovalStale

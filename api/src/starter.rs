@@ -3,19 +3,20 @@
 
 use std::time::Duration;
 
-use domain::ids::{DecisionId, IntentId, OnboardingId, OrgId, ProposalId};
+use domain::ids::{ConsentId, DecisionId, IntentId, OnboardingId, OrgId, ProposalId};
 use store::Tx;
 use store::intent::{self, Intent, Kind};
 use temporalio_client::errors::WorkflowStartError;
 use temporalio_client::{Client, WorkflowIdConflictPolicy, WorkflowIdReusePolicy, WorkflowStartOptions};
 use temporalio_common::Priority;
 use temporalio_common::search_attributes::{SearchAttributeKey, SearchAttributes};
+use workflows::contract::connection::ReconnectV1;
 use workflows::contract::ingestion::{CycleKind, IngestV1};
 use workflows::contract::onboarding::OnboardV1;
 use workflows::contract::rules::{CauseV1, EvaluateV1};
 use workflows::contract::write_back::WriteBackV1;
 use workflows::options::Urgency;
-use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, WriteBack, queues};
+use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, ReconnectConnection, WriteBack, queues};
 
 use crate::app::App;
 use crate::engine::unreachable;
@@ -45,6 +46,7 @@ enum Work {
     Ingest(IngestV1, IntentId),
     Evaluate(EvaluateV1, DecisionId),
     WriteBack(WriteBackV1),
+    Reconnect(ReconnectV1),
 }
 
 /// Tries to start at once what was just recorded. A failure is no failure of the request: the sweeper starts it later.
@@ -63,12 +65,26 @@ pub async fn start(app: &App, intent: Intent) -> Result<()> {
     start_within(app, intent, IN_TIME).await
 }
 
+/// Starts the write-back of a proposal once more. The one before must have ended.
+///
+/// # Errors
+/// [`Error::Workflows`] when the engine can't be reached or refuses.
+pub async fn start_again(app: &App, org: OrgId, proposal: ProposalId) -> Result<()> {
+    let mut tx = app.store.begin(org).await?;
+    let start = describe_write_back(&mut tx, org, proposal).await?;
+    drop(tx);
+    let client = app.engine.client().await?;
+    let again = WorkflowIdReusePolicy::AllowDuplicate;
+    tokio::time::timeout(IN_TIME, send(client, org, start, again)).await.map_err(unreachable)?
+}
+
 async fn start_within(app: &App, intent: Intent, limit: Duration) -> Result<()> {
     let mut tx = app.store.begin(intent.org).await?;
     let start = describe(&mut tx, intent).await?;
     drop(tx);
     let client = app.engine.client().await?;
-    tokio::time::timeout(limit, send(client, intent.org, start)).await.map_err(unreachable)??;
+    let once = WorkflowIdReusePolicy::RejectDuplicate;
+    tokio::time::timeout(limit, send(client, intent.org, start, once)).await.map_err(unreachable)??;
     metrics::counter!("clp_workflow_starts_total", "kind" => intent.kind.to_string()).increment(1);
     let mut tx = app.store.begin(intent.org).await?;
     intent::mark_started(&mut tx, intent.id, app.now()).await?;
@@ -97,6 +113,7 @@ async fn describe(tx: &mut Tx, intent: Intent) -> Result<Start> {
             plain(Work::Evaluate(evaluate, decision), "Evaluates the rules, as a person asked")
         }
         Kind::WriteBack => describe_write_back(tx, org, ProposalId::from_uuid(subject)).await?,
+        Kind::Reconnect => describe_reconnection(tx, org, ConsentId::from_uuid(subject)).await?,
     })
 }
 
@@ -110,6 +127,17 @@ async fn describe_write_back(tx: &mut Tx, org: OrgId, id: ProposalId) -> Result<
     })
 }
 
+async fn describe_reconnection(tx: &mut Tx, org: OrgId, id: ConsentId) -> Result<Start> {
+    let connection = store::consent::fetch(tx, id).await?.connection;
+    let row = store::connection::fetch(tx, connection).await?;
+    Ok(Start {
+        work: Work::Reconnect(ReconnectV1 { org, connection, consent: id }),
+        connection: Some(connection.to_string()),
+        platform: Some(row.platform.to_string()),
+        summary: format!("{}: a new authorisation", row.title),
+    })
+}
+
 const fn word(kind: CycleKind) -> &'static str {
     match kind {
         CycleKind::Scheduled => "scheduled",
@@ -119,7 +147,7 @@ const fn word(kind: CycleKind) -> &'static str {
     }
 }
 
-async fn send(client: &Client, org: OrgId, start: Start) -> Result<()> {
+async fn send(client: &Client, org: OrgId, start: Start, reuse: WorkflowIdReusePolicy) -> Result<()> {
     let Start { work, connection, platform, summary } = start;
     let attributes = |kind: &str| {
         let known = [
@@ -132,7 +160,7 @@ async fn send(client: &Client, org: OrgId, start: Start) -> Result<()> {
     };
     let options = |queue: &str, id: String, kind: &str, urgency: Urgency| {
         WorkflowStartOptions::new(queue, id)
-            .id_reuse_policy(WorkflowIdReusePolicy::RejectDuplicate)
+            .id_reuse_policy(reuse)
             .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
             .search_attributes(attributes(kind))
             .priority(Priority::builder().priority_key(urgency as u32).fairness_key(org.to_string()).build())
@@ -158,6 +186,11 @@ async fn send(client: &Client, org: OrgId, start: Start) -> Result<()> {
             let id = queues::write_back(org, input.proposal);
             let options = options(queues::WRITE_BACKS, id, "write_back", Urgency::WriteBack);
             client.start_workflow(WriteBack::run, input, options).await.map(drop)
+        }
+        Work::Reconnect(input) => {
+            let id = queues::reconnection(org, input.consent);
+            let options = options(queues::CYCLES, id, "reconnect", Urgency::Person);
+            client.start_workflow(ReconnectConnection::run, input, options).await.map(drop)
         }
     };
     match started {

@@ -12,6 +12,7 @@ use harness::histories::texts;
 use harness::journey::{Agency, PATIENCE, PLANNER};
 use harness::stack::{Options, Stack};
 use harness::wait::{until, until_is};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -59,6 +60,7 @@ async fn people(stack: &Stack) -> Result<()> {
     scenario("consent denied", consent_denied(&agency)).await?;
     scenario("consent without all scopes", consent_in_part(&agency)).await?;
     scenario("a user who sees no advertiser", sees_nothing(&agency)).await?;
+    scenario("an outage while connecting", outage_while_connecting(stack)).await?;
     let agency = scenario("connected after all that", Watched::onboard(stack, agency, PLANNER)).await?;
     scenario("access lost and given back", access_lost(stack, &agency, &other)).await?;
     scenario("token revoked", token_revoked(stack, &agency, &other)).await
@@ -113,6 +115,24 @@ async fn sees_nothing(agency: &Agency) -> Result<()> {
     waits_for_consent(agency, ErrorCode::PermissionMissing).await
 }
 
+/// The platform's trouble is told while it lasts, and the setup goes on by itself when it has passed.
+async fn outage_while_connecting(stack: &Stack) -> Result<()> {
+    let agency = Agency::sign_up(stack.person()?, "dora@agency.example", PASSWORD, "Agency").await?;
+    let sandbox = stack.sandbox_admin();
+    let down = json!({"kind": "status", "status": 503});
+    sandbox.fault(json!({"match": {"path_contains": "/token"}, "times": 1000, "action": down})).await?;
+    let landed = agency.connect(PLANNER, "allow").await?;
+    ensure!(!landed.contains("problem"), "led to {landed}");
+    let told = |seen: &Value| seen["state"] == "verifying" && !seen["problem"].is_null();
+    let seen = until_is("the wizard to say what it waits for", PATIENCE, || agency.onboarding(), told).await?;
+    says(&seen["problem"], ErrorCode::PlatformUnavailable)?;
+    sandbox.clear_faults().await?;
+    let seen = agency.onboarding_is(&["choosing_accounts"]).await?;
+    ensure!(seen["problem"].is_null(), "the trouble has passed: {seen:#}");
+    agency.person.send(Method::POST, "/api/v1/onboarding/cancel", json!({})).await?;
+    agency.onboarding_is(&["cancelled"]).await.map(drop)
+}
+
 async fn access_lost(stack: &Stack, agency: &Watched, other: &Watched) -> Result<()> {
     let sandbox = stack.sandbox_admin();
     sandbox.post(&format!("/users/{PLANNER}/lose-access"), json!({})).await?;
@@ -144,7 +164,37 @@ async fn token_revoked(stack: &Stack, agency: &Watched, other: &Watched) -> Resu
     let follow_ups = texts(stack, agency.agency.org, &follow_ups).await?;
     ensure!(follow_ups.is_empty(), "{} follow-ups of a dead token", follow_ups.len());
     agency.is_true().await?;
+    other.is_well().await?;
+    // Hours pass in which nothing can be read. Another user is not taken for the one that was lost.
+    stack.sandbox_admin().advance(3 * 3600).await?;
+    let refused = reconnect(agency, OTHER, "allow").await?;
+    says(&refused["reconnection"]["problem"], ErrorCode::OtherAccount)?;
+    ensure!(refused["status"] == "needs_reauth", "the connection was left as it was: {refused:#}");
+    let denied = reconnect(agency, PLANNER, "cancel").await?;
+    says(&denied["reconnection"]["problem"], ErrorCode::ConsentDenied)?;
+    let done = reconnect(agency, PLANNER, "allow").await?;
+    ensure!(done["reconnection"]["state"] == "done" && done["problem"].is_null(), "{done:#}");
+    // What was missed is read without anybody's asking for it.
+    agency.settle().await?;
+    agency.is_well().await?;
     other.is_well().await
+}
+
+/// Reconnects as a person does; the connection, once it is known what came of it.
+async fn reconnect(agency: &Watched, user: &str, decision: &str) -> Result<Value> {
+    let connection = agency.connection().await?;
+    let id = connection["id"].as_str().context("the connection's id")?;
+    let path = format!("/api/v1/connections/{id}/reconnect");
+    let consent = agency.person().send(Method::POST, &path, json!({})).await?;
+    let page = consent["redirect_url"].as_str().context("redirect_url")?;
+    let before = connection["reconnection"]["at"].clone();
+    let landed = agency.person().consent(page, user, decision).await?;
+    ensure!(landed.starts_with(&format!("/connections?reconnected={id}")), "led to {landed}");
+    let told = |seen: &Value| {
+        let attempt = &seen["reconnection"];
+        !attempt.is_null() && attempt["at"] != before && attempt["state"] != "checking"
+    };
+    until_is("the reconnection to end", PATIENCE, || agency.connection(), told).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,15 +6,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 use domain::ids::ProposalId;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
-use harness::histories::{self, Ending, activities, alter, change_row, closed, ending, keep, recorded, texts};
-use harness::journey::{Agency, PATIENCE, PLANNER};
+use harness::histories::{self, Ending, activities, change_row, closed, ending, keep, recorded, texts};
+use harness::journey::{Agency, PATIENCE};
 use harness::stack::{Options, Stack};
 use harness::wait::until;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use temporalio_client::{
-    Client, RpcOptions, UntypedWorkflow, WorkflowCancelOptions, WorkflowIdReusePolicy, WorkflowStartOptions,
+    Client, UntypedWorkflow, WorkflowCancelOptions, WorkflowIdReusePolicy, WorkflowStartOptions,
     WorkflowTerminateOptions,
 };
 use temporalio_common::WorkflowDefinition;
@@ -29,12 +29,12 @@ use temporalio_sdk::{WorkflowContext, WorkflowContextView, WorkflowTermination};
 use workflows::contract::ingestion::{CycleStepV1, HarvestV1, IngestV1, IngestedV1, IngestionCalls};
 use workflows::contract::write_back::WriteBackV1;
 use workflows::options::{Urgency, bounded};
-use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, WriteBack, queues};
+use workflows::{EvaluateRules, IngestOrganization, OnboardOrganization, ReconnectConnection, WriteBack, queues};
 
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Every path that must be recorded, with how its run ends.
-const PATHS: [(&str, &str, Expected); 17] = [
+const PATHS: [(&str, &str, Expected); 21] = [
     ("OnboardOrganization", "happy", Expected::Completed),
     ("OnboardOrganization", "failed", Expected::Failed),
     ("OnboardOrganization", "cancelled", Expected::Cancelled),
@@ -45,6 +45,10 @@ const PATHS: [(&str, &str, Expected); 17] = [
     ("EvaluateRules", "happy", Expected::Completed),
     ("EvaluateRules", "failed", Expected::Failed),
     ("EvaluateRules", "cancelled", Expected::Cancelled),
+    ("ReconnectConnection", "happy", Expected::Completed),
+    ("ReconnectConnection", "refused", Expected::Completed),
+    ("ReconnectConnection", "failed", Expected::Failed),
+    ("ReconnectConnection", "cancelled", Expected::Cancelled),
     ("WriteBack", "happy", Expected::State("verified")),
     ("WriteBack", "early", Expected::State("verified")),
     ("WriteBack", "rejected", Expected::State("rejected")),
@@ -77,7 +81,7 @@ impl Expected {
 }
 
 /// Checks that a run took a path, and keeps its history when that is asked for.
-fn took(workflow: &str, path: &str, history: &History) -> Result<()> {
+pub(crate) fn took(workflow: &str, path: &str, history: &History) -> Result<()> {
     let known = PATHS.iter().find(|(of, name, _)| *of == workflow && *name == path);
     let (_, _, expected) = known.with_context(|| format!("{workflow} has no path {path}"))?;
     let ending = ending(history);
@@ -91,6 +95,7 @@ fn code() -> Result<WorkflowReplayer> {
         .register_workflow::<OnboardOrganization>()?
         .register_workflow::<IngestOrganization>()?
         .register_workflow::<EvaluateRules>()?
+        .register_workflow::<ReconnectConnection>()?
         .register_workflow::<WriteBack>()?;
     Ok(WorkflowReplayer::new(options.build())?)
 }
@@ -239,62 +244,6 @@ impl WorkflowImplementation for AsksBeforeItCommits {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_onboarding_succeeds_fails_and_is_cancelled_without_leaving_orphans() {
-    let stack = Stack::start(Options::default()).await.unwrap();
-    if let Err(error) = onboardings(&stack).await {
-        panic!("{error:#}\n{}", stack.logs());
-    }
-}
-
-async fn onboardings(stack: &Stack) -> Result<()> {
-    let client = histories::engine(stack).await?;
-    let happy = Agency::sign_up(stack.person()?, "ana@happy.example", PASSWORD, "Happy").await?;
-    happy.onboard().await?;
-    took("OnboardOrganization", "happy", &closed(&client, &onboarding_id(&happy).await?).await?)?;
-
-    let cancelled = Agency::sign_up(stack.person()?, "ben@fickle.example", PASSWORD, "Fickle").await?;
-    cancelled.connect(PLANNER, "allow").await?;
-    cancelled.onboarding_is(&["choosing_accounts"]).await?;
-    cancelled.person.send(Method::POST, "/api/v1/onboarding/cancel", json!({})).await?;
-    took("OnboardOrganization", "cancelled", &closed(&client, &onboarding_id(&cancelled).await?).await?)?;
-    leaves_no_orphan(stack, &client, &cancelled, "cancelled").await?;
-
-    let failed = Agency::sign_up(stack.person()?, "cleo@odd.example", PASSWORD, "Odd").await?;
-    failed.connect(PLANNER, "allow").await?;
-    failed.onboarding_is(&["choosing_accounts"]).await?;
-    // Its last step is refused for good, when everything is made: authorisation, pulls, schedule.
-    let org = failed.org.uuid();
-    let refuse = format!("CHECK (kind <> 'first_ingest' OR org_id <> '{org}') NOT VALID");
-    alter(stack, &format!("ALTER TABLE intents ADD CONSTRAINT refused {refuse}")).await?;
-    failed.choose_all().await?;
-    took("OnboardOrganization", "failed", &closed(&client, &onboarding_id(&failed).await?).await?)?;
-    leaves_no_orphan(stack, &client, &failed, "failed").await
-}
-
-async fn onboarding_id(agency: &Agency) -> Result<String> {
-    let id = agency.onboarding().await?["id"].as_str().context("the onboarding's id")?.parse()?;
-    Ok(queues::onboarding(agency.org, id))
-}
-
-async fn leaves_no_orphan(stack: &Stack, client: &Client, agency: &Agency, state: &str) -> Result<()> {
-    let onboarding = agency.onboarding().await?;
-    ensure!(onboarding["state"] == state, "{onboarding:#}");
-    let made = texts(stack, agency.org, "SELECT id::text FROM connections").await?;
-    ensure!(!made.is_empty(), "{state} had made nothing");
-    let schedule = client.get_schedule_handle(queues::schedule(agency.org)).describe(RpcOptions::default()).await;
-    ensure!(schedule.is_err(), "a schedule is left of {state}");
-    for left in [
-        "SELECT id::text FROM connections WHERE status <> 'removed' OR credentials IS NOT NULL",
-        "SELECT id::text FROM pulls WHERE state IN ('planned', 'requested', 'fetched')",
-        "SELECT id::text FROM intents WHERE started_at IS NULL",
-    ] {
-        let rows = texts(stack, agency.org, left).await?;
-        ensure!(rows.is_empty(), "{state} left rows behind: {left}: {rows:?}");
-    }
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn cycles_evaluations_and_write_backs_take_each_of_their_paths() {
     let mut stack = Stack::start(Options::default()).await.unwrap();
     let taken = async {
@@ -403,7 +352,7 @@ fn path_of(proposal: &Value, verb: &str) -> Result<String> {
     Ok(format!("/api/v1/proposals/{id}/{verb}"))
 }
 
-async fn cancel(client: &Client, id: &str) -> Result<()> {
+pub(crate) async fn cancel(client: &Client, id: &str) -> Result<()> {
     let handle = client.get_workflow_handle::<UntypedWorkflow>(id);
     Ok(handle.cancel(WorkflowCancelOptions::builder().reason("a test cancels it").build()).await?)
 }

@@ -3,10 +3,12 @@
 //! Run through `bin/test`, which builds the programs and names them in the environment.
 
 mod budget;
+mod detector;
 mod faults;
 mod histories;
 mod journey;
 mod kills;
+mod onboardings;
 mod pyiceberg;
 mod recovery;
 mod report;

@@ -511,6 +511,7 @@ const connectionOf = (org) => ({
   ],
   fresh_as_of: iso(-9 * 60_000),
   accounts: ACCOUNTS.map((a) => ({ ...a, selected: true })),
+  reconnection: org.reconnection ?? null,
   problem:
     org.kind === "broken"
       ? problem(
@@ -553,7 +554,12 @@ function route(method, path, query, body, org) {
     case "GET /connections":
       return [200, { items: org.kind === "empty" ? [] : [connectionOf(org)] }];
     case "POST /connections":
-      return [200, { redirect_url: "/fixture/consent" }];
+      return [200, { redirect_url: "/fixture/consent?back=/connections%3Freconnected=con_1" }];
+    case "GET /problems":
+      return [200, problem(403, id, "Access was not granted on the platform's page.")];
+    case "PUT /organisation":
+      org.organisation.frozen = body.frozen;
+      return [200, org.organisation];
     case "GET /overview":
       return [200, overviewOf(org)];
     case "GET /campaigns":
@@ -726,6 +732,25 @@ const CONSENT = (
 <p><label style="display:block;min-height:28px"><input type="radio" name="account" value="intern"> Ian Intern intern@agency.example</label></p></fieldset>
 <p><button name="decision" value="cancel">Cancel</button> <button name="decision" value="allow">Allow</button></p></form></main></body></html>`;
 
+/** A reconnection is settled here; its page says how. */
+function returnTo(back, org, denied) {
+  const reconnects = back.includes("reconnected=");
+  if (reconnects && org)
+    org.reconnection = denied
+      ? {
+          state: "refused",
+          at: iso(),
+          problem: problem(
+            403,
+            "connection.consent_denied",
+            "Access was not granted on the platform's page.",
+          ),
+        }
+      : { state: "done", at: iso() };
+  if (!denied) return back;
+  return `${back}${reconnects ? "&" : "?"}problem=connection.consent_denied`;
+}
+
 const TYPES = {
   ".html": "text/html",
   ".js": "text/javascript",
@@ -761,7 +786,7 @@ createServer(async (request, response) => {
     if (!denied && org?.onboarding && !org.onboarding.consentAt)
       org.onboarding.consentAt = Date.now();
     return send(303, "", {
-      Location: form.get("back") + (denied ? "?problem=connection.consent_denied" : ""),
+      Location: returnTo(form.get("back"), org, denied),
     });
   }
   if (url.pathname.startsWith("/api/v1/")) {

@@ -221,7 +221,7 @@ const scenes = {
     await page.goto(`${base}/connections`);
     await page.getByRole("button", { name: "Reconnect" }).click();
     await page.getByRole("button", { name: "Cancel" }).click();
-    await page.getByText("The connection was not allowed.").waitFor();
+    await page.getByText("Access was not granted on the platform's page.").waitFor();
     await look("reconnect-denied");
     for (const path of ["", "approvals", "runs", "connections"]) {
       await page.goto(`${base}/${path}`);

@@ -41,6 +41,7 @@ async fn main() -> Result<()> {
     )?;
     let mut write_backs =
         Worker::new(&runtime, client, prepared(activities::write_backs(&context).map_err(anyhow::Error::from_boxed)?))?;
+    let schedules = tokio::spawn(activities::schedule::keep(Arc::clone(&context)));
     let stops = [cycles.shutdown_handle(), write_backs.shutdown_handle()];
     tokio::spawn(async move {
         if let Err(error) = asked_to_stop().await {
@@ -55,6 +56,7 @@ async fn main() -> Result<()> {
     tracing::info!("working on {} and {}", workflows::queues::CYCLES, workflows::queues::WRITE_BACKS);
     // A worker's future can't be moved to another thread, so both run here.
     let (cycles, write_backs) = tokio::join!(cycles.run(), write_backs.run());
+    schedules.abort();
     cycles.and(write_backs).context("a worker ended")?;
     Ok(())
 }

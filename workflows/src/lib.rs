@@ -13,9 +13,11 @@ pub mod ingest_organization;
 pub mod onboard_organization;
 pub mod options;
 pub mod queues;
+pub mod reconnect_connection;
 pub mod write_back;
 
 pub use evaluate_rules::EvaluateRules;
 pub use ingest_organization::IngestOrganization;
 pub use onboard_organization::OnboardOrganization;
+pub use reconnect_connection::ReconnectConnection;
 pub use write_back::WriteBack;

@@ -20,11 +20,12 @@ use crate::contract::onboarding::{
     ChooseAccountsV1, ConnectV1, ConsentAnsweredV1, OnboardV1, OnboardedV1, OnboardingCalls, ProgressV1, ProvisionV1,
     SelectV1, StepV1, UndoV1,
 };
-use crate::options::{Urgency, bounded, detached};
+use crate::options::{Urgency, detached, patient, reason};
 
 const LIMIT: Duration = Duration::from_mins(3);
-/// A step that fails this often for reasons that nobody can mend is given up and undone.
-const ATTEMPTS: u32 = 12;
+/// A step that fails for so long for reasons that pass is given up and undone. Undoing gives the authorisation back, which
+/// costs a person the whole way again: an outage of a night's length must not come to that.
+const PATIENCE: Duration = Duration::from_hours(12);
 /// More advertisers than any agency has; a longer list is a mistake.
 const MOST_ACCOUNTS: usize = 5_000;
 
@@ -61,7 +62,7 @@ impl OnboardOrganization {
         };
         let code = match &error {
             Stop::Cancelled => None,
-            Stop::Failed(_) => Some(ErrorCode::Unexpected),
+            Stop::Failed(error) => Some(reason(error)),
         };
         let connection = ctx.state(|s| s.connection);
         let undo = UndoV1 { org: input.org, onboarding: input.onboarding, connection, code };
@@ -151,7 +152,7 @@ impl From<ActivityExecutionError> for Stop {
 }
 
 fn options(input: &OnboardV1) -> ActivityOptions {
-    bounded(input.org, Urgency::Person, LIMIT, ATTEMPTS)
+    patient(input.org, Urgency::Person, LIMIT, PATIENCE)
 }
 
 async fn steps(ctx: &mut WorkflowContext<OnboardOrganization>, input: &OnboardV1) -> Result<OnboardedV1, Stop> {

@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 
-use temporalio_common::{Priority, RetryPolicy};
+use temporalio_common::error::{ActivityExecutionError, IncomingError};
+use temporalio_common::{ActivityCloseTimeouts, Priority, RetryPolicy};
 use temporalio_workflow::{ActivityOptions, WorkflowCancellationToken};
 
+use domain::ErrorCode;
 use domain::ids::OrgId;
 
 /// How long a heartbeat may stay away before the activity is taken to be dead, while a person waits for it.
@@ -41,6 +43,18 @@ pub fn bounded(org: OrgId, urgency: Urgency, limit: Duration, attempts: u32) -> 
         .build()
 }
 
+/// As [`steady`], but given up `patience` after it was asked for: long enough for an outage of hours to pass.
+#[must_use]
+pub fn patient(org: OrgId, urgency: Urgency, limit: Duration, patience: Duration) -> ActivityOptions {
+    let timeouts =
+        ActivityCloseTimeouts::ScheduleAndStartToClose { schedule_to_close: patience, start_to_close: limit };
+    ActivityOptions::with_close_timeouts(timeouts)
+        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .retry_policy(retry(0))
+        .priority(priority(org, urgency))
+        .build()
+}
+
 /// As [`steady`], and not cancelled with the workflow: for what has to be finished or undone.
 #[must_use]
 pub fn detached(org: OrgId, urgency: Urgency, limit: Duration) -> ActivityOptions {
@@ -57,6 +71,21 @@ const fn heartbeat_timeout(urgency: Urgency) -> Duration {
         Urgency::WriteBack | Urgency::Person => QUICK_HEARTBEAT,
         Urgency::Tick => SLOW_HEARTBEAT,
     }
+}
+
+/// Why an activity was given up: the code that its failure carries, wherever it stands.
+#[must_use]
+pub fn reason(error: &ActivityExecutionError) -> ErrorCode {
+    let mut next = error.reason();
+    while let Some(cause) = next {
+        if let IncomingError::Application(failure) = cause
+            && let Some(code) = failure.type_name().and_then(|name| name.parse().ok())
+        {
+            return code;
+        }
+        next = cause.cause();
+    }
+    ErrorCode::Unexpected
 }
 
 fn retry(attempts: u32) -> RetryPolicy {

@@ -1,6 +1,6 @@
 //! Task queues and workflow ids: the only place where either is named.
 
-use domain::ids::{DecisionId, IntentId, OnboardingId, OrgId, ProposalId};
+use domain::ids::{ConsentId, DecisionId, IntentId, OnboardingId, OrgId, ProposalId};
 
 /// Onboarding, ingestion and rules.
 pub const CYCLES: &str = "clp-cycles";
@@ -36,6 +36,12 @@ pub fn onboarding(org: OrgId, onboarding: OnboardingId) -> String {
 #[must_use]
 pub fn evaluation(org: OrgId, decision: DecisionId) -> String {
     format!("{org}/evaluate/{decision}")
+}
+
+/// The id of the workflow that gives a connection the authorisation that a consent brought.
+#[must_use]
+pub fn reconnection(org: OrgId, consent: ConsentId) -> String {
+    format!("{org}/reconnect/{consent}")
 }
 
 /// The id of a proposal's write-back.

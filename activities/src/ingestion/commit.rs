@@ -41,7 +41,7 @@ pub(super) async fn run(depot: &Depot, input: &CycleStepV1) -> Result<CommittedV
         match land(depot, input, &batch, commit, &prepared, begun).await {
             Ok(Committed::Now(done)) => {
                 depot.lake.finish(&prepared).await;
-                metrics::counter!("clp_rows_committed_total").increment(done.stats.bronze_rows);
+                count_rows(&done.stats);
                 return Ok(answer(&done));
             }
             Ok(Committed::Before(done)) => {
@@ -58,6 +58,14 @@ pub(super) async fn run(depot: &Depot, input: &CycleStepV1) -> Result<CommittedV
         }
     }
     Err(Error::TooManyConflicts { attempts: MOST_ATTEMPTS })
+}
+
+/// Tells how much was written, by layer.
+fn count_rows(stats: &Stats) {
+    let layers = [("bronze", stats.bronze_rows), ("silver", stats.silver_rows), ("gold", stats.gold_rows)];
+    for (layer, rows) in layers {
+        metrics::counter!("clp_rows_committed_total", "layer" => layer).increment(rows);
+    }
 }
 
 fn answer(done: &Commit) -> CommittedV1 {

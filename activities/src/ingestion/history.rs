@@ -10,7 +10,6 @@ use store::pull::Plan;
 
 use super::harvest::Desk;
 use crate::failure::Error;
-use crate::onboarding::DAYS_PER_PULL;
 
 /// History goes no further back than this: a flight that is longer stays without judgement, and is told so.
 const MOST_HISTORY_DAYS: u32 = 400;

@@ -19,6 +19,8 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use standing::read_again;
+
 use std::sync::Arc;
 
 use futures::FutureExt as _;

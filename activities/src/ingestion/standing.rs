@@ -6,17 +6,20 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use connectors::PlatformAccount;
 use domain::DayRange;
 use domain::error_code::{Class, ErrorCode};
-use domain::pull::{Kind, slices};
+use domain::ids::ConnectionId;
+use domain::pull::{DAYS_PER_PULL, HISTORY_DAYS, Kind, slices};
+use domain::report::Definition;
 use store::account::{Account, Discovered, Status as AccountStatus};
 use store::connection::Status;
 use store::pull::Plan;
 
 use super::harvest::Desk;
 use crate::failure::{Error, chain};
-use crate::onboarding::{DAYS_PER_PULL, HISTORY_DAYS, discovered};
+use crate::onboarding::discovered;
 
 /// What a look at the list of advertisers showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub(super) async fn look(desk: &Desk<'_>) -> Result<Standing, Error> {
         store::connection::mark_healthy(&mut tx, desk.connection.id).await?;
     }
     if mended || !back.is_empty() {
-        read_again(desk, &mut tx).await?;
+        read_again(&mut tx, desk.connection.id, desk.definitions.values(), now).await?;
     }
     tx.commit().await?;
     tracing::info!(
@@ -94,20 +97,26 @@ async fn list(desk: &Desk<'_>) -> Result<Vec<PlatformAccount>, connectors::Error
     Ok(listed)
 }
 
-/// Plans to read the history of all advertisers once more; days that did not change cost nothing but the reading.
-async fn read_again(desk: &Desk<'_>, tx: &mut store::Tx) -> Result<(), Error> {
-    let (now, connection) = (desk.now(), desk.connection.id);
+/// Plans to read the history of all advertisers of a connection once more, and says how many reports that takes; days that
+/// did not change cost nothing but the reading.
+pub(crate) async fn read_again(
+    tx: &mut store::Tx,
+    connection: ConnectionId,
+    definitions: impl Iterator<Item = &Definition>,
+    now: DateTime<Utc>,
+) -> Result<u32, Error> {
+    let mut planned = 0;
     let accounts = store::account::list_readable(tx, connection).await?;
-    let Some(today) = accounts.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(()) };
+    let Some(today) = accounts.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(planned) };
     let accounts: Vec<String> = accounts.into_iter().map(|account| account.platform_id).collect();
-    for definition in desk.definitions.values() {
+    for definition in definitions {
         for days in slices(DayRange::ending(today, HISTORY_DAYS), DAYS_PER_PULL) {
             let (report, accounts) = (definition.id, accounts.clone());
             let plan = Plan { connection, report, kind: Kind::Backfill, days, accounts, not_before: None };
-            store::pull::plan(tx, &plan, now).await?;
+            planned += u32::from(store::pull::plan(tx, &plan, now).await?.is_some());
         }
     }
-    Ok(())
+    Ok(planned)
 }
 
 async fn chosen(desk: &Desk<'_>) -> Result<Vec<Account>, Error> {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use domain::ids::{ConnectionId, OnboardingId, OrgId, ProposalId, RuleId};
+use domain::ids::{ConnectionId, OnboardingId, OrgId, ProposalId, RuleId, UserId};
 use serde::{Deserialize, Serialize};
 use store::audit;
 use utoipa::ToSchema;
@@ -143,6 +143,7 @@ fn subject_text(kind: &str, id: uuid::Uuid) -> String {
         "proposal" => ProposalId::from_uuid(id).to_string(),
         "rule" => RuleId::from_uuid(id).to_string(),
         "connection" => ConnectionId::from_uuid(id).to_string(),
+        "user" => UserId::from_uuid(id).to_string(),
         "onboarding" => OnboardingId::from_uuid(id).to_string(),
         _ => id.to_string(),
     }

@@ -1,29 +1,33 @@
 //! Connections to platforms, and how well they do.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use domain::ErrorCode;
-use domain::ids::ConnectionId;
+use domain::ids::{AuditId, ConnectionId};
+use domain::pull::{DAYS_PER_PULL, HISTORY_DAYS, Kind, slices};
+use domain::{DayRange, ErrorCode};
 use serde::{Deserialize, Serialize};
-use store::{Tx, account, connection, watermark};
+use store::pull::Plan;
+use store::{Tx, account, audit, connection, consent, intent, onboarding, pull, report, watermark};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::Id;
-use crate::freshness;
+use crate::extract::{Body, Id};
 use crate::problem::{Error, Problem, Result};
-use crate::v1::onboarding::OnboardingAccount;
+use crate::v1::onboarding::{AccountsIn, OnboardingAccount, account_ids};
 use crate::v1::overview::FreshnessState;
 use crate::wire::{Items, Person, Platform};
+use crate::{freshness, starter};
 
 const TAG: &str = "connection";
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(change_accounts))
 }
 
 /// An organisation's authorised link to a platform.
@@ -51,6 +55,31 @@ pub struct Connection {
     pub accounts: Vec<OnboardingAccount>,
     /// What is wrong with it.
     pub problem: Option<Problem>,
+    /// What came of the newest attempt to reconnect it; null when there was none.
+    pub reconnection: Option<Reconnection>,
+}
+
+/// An attempt to give a connection a new authorisation.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Reconnection {
+    /// How far it is.
+    pub state: ReconnectionState,
+    /// When the person came back from the platform's page.
+    pub at: DateTime<Utc>,
+    /// Why the connection was left as it was.
+    pub problem: Option<Problem>,
+}
+
+/// How far an attempt to reconnect is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReconnectionState {
+    /// The new authorisation is checked.
+    Checking,
+    /// It is in force, and what was missed is read.
+    Done,
+    /// It was refused; the connection was left as it was.
+    Refused,
 }
 
 /// How well a connection does.
@@ -108,6 +137,93 @@ async fn get(State(app): State<App>, session: Session, Id(id): Id<ConnectionId>)
     read(&app, &mut tx, row).await?.map(axum::Json).ok_or(Error::NOT_FOUND)
 }
 
+/// Changes which advertisers are read. The history of those that are new is read; what was read of the others stays.
+#[utoipa::path(put, path = "/connections/{id}/accounts", operation_id = "changeAccounts", tag = TAG,
+    params(("id" = String, Path, description = "The connection."),
+           ("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
+    request_body = AccountsIn, responses((status = 200, body = Connection)))]
+async fn change_accounts(
+    State(app): State<App>,
+    session: Session,
+    Id(id): Id<ConnectionId>,
+    Body(input): Body<AccountsIn>,
+) -> Result<axum::Json<Connection>> {
+    let (chosen, now) = (account_ids(&input)?, app.now());
+    let mut tx = app.store.begin(session.org).await?;
+    let row = connection::fetch(&mut tx, id).await?;
+    let in_use = onboarding::latest(&mut tx).await?.is_some_and(|known| known.state.has_dashboard());
+    if !in_use || matches!(row.status, connection::Status::New | connection::Status::Removed) {
+        return Err(refused("This connection is being set up, or was given up: go on in the setup."));
+    }
+    let before = selected(&mut tx, id).await?;
+    account::select(&mut tx, id, &chosen).await?;
+    let after = selected(&mut tx, id).await?;
+    let ids = |accounts: &[account::Account]| accounts.iter().map(|account| account.id).collect::<BTreeSet<_>>();
+    let (were, are) = (ids(&before), ids(&after));
+    let new: Vec<_> = after.into_iter().filter(|account| !were.contains(&account.id)).collect();
+    if were != are {
+        plan_history(&mut tx, &row, &new, now).await?;
+        record_choice(&mut tx, &session, &row, [were.len(), are.len()], now).await?;
+    }
+    let seen = read(&app, &mut tx, row).await?.ok_or(Error::NOT_FOUND)?;
+    let cycle = intent::create(&mut tx, intent::Kind::Ingest, AuditId::new().uuid(), now, now).await?;
+    tx.commit().await?;
+    starter::start_at_once(&app, cycle).await;
+    Ok(axum::Json(seen))
+}
+
+fn refused(detail: &str) -> Error {
+    Error::Refused { code: ErrorCode::Conflict, detail: Some(detail.to_owned()) }
+}
+
+async fn selected(tx: &mut Tx, id: ConnectionId) -> Result<Vec<account::Account>> {
+    let accounts = account::list(tx, Some(id)).await?;
+    Ok(accounts.into_iter().filter(|account| account.selected).collect())
+}
+
+/// Plans to read the history of advertisers that are new.
+async fn plan_history(
+    tx: &mut Tx,
+    row: &connection::Connection,
+    new: &[account::Account],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let Some(today) = new.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(()) };
+    let accounts: Vec<String> = new.iter().map(|account| account.platform_id.clone()).collect();
+    for definition in report::list(tx, row.platform).await? {
+        for days in slices(DayRange::ending(today, HISTORY_DAYS), DAYS_PER_PULL) {
+            let (report, accounts) = (definition.id, accounts.clone());
+            let plan = Plan { connection: row.id, report, kind: Kind::Manual, days, accounts, not_before: None };
+            if pull::plan(tx, &plan, now).await?.is_none() {
+                let detail =
+                    "The history of the advertisers chosen last is still on its way: try again in some minutes.";
+                return Err(refused(detail));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn record_choice(
+    tx: &mut Tx,
+    session: &Session,
+    row: &connection::Connection,
+    [before, after]: [usize; 2],
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let entry = audit::Entry {
+        actor: audit::Actor::Person(session.user),
+        action: "connection.choose_accounts".to_owned(),
+        subject: "connection",
+        subject_id: row.id.uuid(),
+        title: row.title.clone(),
+        before: Some(serde_json::json!({"advertisers": before})),
+        after: Some(serde_json::json!({"advertisers": after})),
+    };
+    audit::record(tx, &entry, at).await?;
+    Ok(())
+}
+
 /// A connection with its advertisers; `None` for one that nobody has authorised yet.
 async fn read(app: &App, tx: &mut Tx, row: connection::Connection) -> Result<Option<Connection>> {
     let Some(connected_at) = row.connected_at else { return Ok(None) };
@@ -115,6 +231,7 @@ async fn read(app: &App, tx: &mut Tx, row: connection::Connection) -> Result<Opt
     let fresh_as_of = watermark::complete_to(&watermark::freshness(tx, Some(row.id)).await?);
     let freshness = freshness::state(fresh_as_of, app.now(), app.settings.tick_seconds);
     let (status, who_acts) = judge(row.status, row.problem.as_ref().map(|problem| problem.code), freshness);
+    let reconnection = consent::newest_reconnect(tx, row.id).await?.and_then(reconnection);
     let connection::Connection {
         id,
         platform,
@@ -140,7 +257,18 @@ async fn read(app: &App, tx: &mut Tx, row: connection::Connection) -> Result<Opt
         fresh_as_of,
         accounts: accounts.into_iter().map(Into::into).collect(),
         problem: problem.map(|problem| Problem::of(problem.code).detailed(problem.detail)),
+        reconnection,
     }))
+}
+
+fn reconnection(row: consent::Consent) -> Option<Reconnection> {
+    let state = match (row.closed_at, row.error_code) {
+        (None, _) => ReconnectionState::Checking,
+        (Some(_), None) => ReconnectionState::Done,
+        (Some(_), Some(_)) => ReconnectionState::Refused,
+    };
+    let problem = row.error_code.map(|code| Problem::of(code).detailed(row.error_detail));
+    Some(Reconnection { state, at: row.answered_at?, problem })
 }
 
 /// How well a connection does, and who has to do something about it.

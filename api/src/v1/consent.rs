@@ -10,8 +10,9 @@ use domain::ids::{ConnectionId, OnboardingId, OrgId};
 use runtime::{Environment, places};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use store::consent::{Consent, Purpose};
 use store::onboarding::State as Progress;
-use store::{Tx, connection, consent, onboarding};
+use store::{Tx, connection, consent, intent, onboarding};
 use url::Url;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,10 +25,11 @@ use crate::auth::Session;
 use crate::extract::{Body, Id, Parameters};
 use crate::problem::{Error, Result, chain};
 use crate::wire::Platform;
-use crate::{token, update};
+use crate::{starter, token, update};
 
 const TAG: &str = "consent";
 const WIZARD: &str = "/onboarding";
+const CONNECTIONS: &str = "/connections";
 const CALLBACK: &str = "/api/v1/consents/callback";
 /// How long a person may take on the platform's page.
 const LASTS: TimeDelta = TimeDelta::minutes(15);
@@ -92,7 +94,7 @@ async fn start(
         connection::create(&mut tx, &connection::New { platform, environment, title }, app.now()).await?
     };
     onboarding::set_connection(&mut tx, row.id, platform, connection).await?;
-    ask(&app, &session, tx, connection, environment).await
+    ask(&app, &session, tx, (connection, Purpose::Onboard), environment).await
 }
 
 /// The endpoints in which new connections of a platform are made.
@@ -106,13 +108,14 @@ async fn ask(
     app: &App,
     session: &Session,
     mut tx: Tx,
-    connection: ConnectionId,
+    (connection, purpose): (ConnectionId, Purpose),
     environment: &Environment,
 ) -> Result<axum::Json<ConsentOut>> {
     let (state, verifier) = (token::new()?, token::new()?);
     let redirect_uri = format!("{}{CALLBACK}", app.settings.public_url);
     let new = consent::New {
         connection,
+        purpose,
         user: session.user,
         state: state.expose_secret().to_owned(),
         verifier: app.vault.seal(session.org, &places::verifier(connection), &verifier)?,
@@ -159,37 +162,40 @@ async fn reconnect(
 ) -> Result<axum::Json<ConsentOut>> {
     let mut tx = app.store.begin(session.org).await?;
     let row = connection::fetch(&mut tx, id).await?;
-    // Only an onboarding exchanges codes: nobody is sent to a page whose answer nothing waits for.
-    if !onboarding::latest(&mut tx).await?.is_some_and(|waiting| waits_for(&waiting, id)) {
-        let detail = Some("This version can't authorise a connection again once it is in use.".to_owned());
-        return Err(Error::Refused { code: ErrorCode::Conflict, detail });
-    }
+    let onboarding = onboarding::latest(&mut tx).await?;
+    let purpose = match &onboarding {
+        Some(waiting) if waits_for(waiting, id) => Purpose::Onboard,
+        Some(past) if past.state.has_dashboard() && row.status != connection::Status::Removed => Purpose::Reconnect,
+        _ => {
+            let detail = "This connection is being set up, or was given up: go on in the setup.".to_owned();
+            return Err(Error::Refused { code: ErrorCode::Conflict, detail: Some(detail) });
+        }
+    };
     let environment = app.settings.environments.get(&row.environment);
     let environment =
         environment.ok_or_else(|| Error::invalid("", "This platform can't be connected in this deployment."))?;
-    ask(&app, &session, tx, id, environment).await
+    ask(&app, &session, tx, (id, purpose), environment).await
 }
 
-/// Where a platform's page sends the browser back to; it goes on to the wizard.
+/// Where a platform's page sends the browser back to; it goes on to where the person came from.
 #[utoipa::path(get, path = "/consents/callback", operation_id = "answerConsent", tag = TAG, security(()),
-    params(ConsentAnswer), responses((status = 303, description = "To the wizard.")))]
+    params(ConsentAnswer), responses((status = 303, description = "To the wizard, or to the connections.")))]
 async fn answer(
     State(app): State<App>,
     session: Option<Session>,
     Parameters(answer): Parameters<ConsentAnswer>,
 ) -> Redirect {
-    match take(&app, session, answer).await {
-        Ok(()) => Redirect::to(WIZARD),
-        Err(error) => {
-            let code = error.problem().code;
-            tracing::info!(problem.code = %code, error = %chain(&error), "a consent led to {code}");
-            Redirect::to(&format!("{WIZARD}?problem={code}"))
-        }
-    }
+    let mut place = WIZARD.to_owned();
+    let Err(error) = take(&app, session, answer, &mut place).await else { return Redirect::to(&place) };
+    let code = error.problem().code;
+    tracing::info!(problem.code = %code, error = %chain(&error), "a consent led to {code}");
+    let joint = if place.contains('?') { '&' } else { '?' };
+    Redirect::to(&format!("{place}{joint}problem={code}"))
 }
 
-/// Keeps what the person came back with, once, and tells the workflow that waits for it.
-async fn take(app: &App, session: Option<Session>, answer: ConsentAnswer) -> Result<()> {
+/// Keeps what the person came back with, once, and tells or starts the workflow that exchanges it. `place` is where the
+/// person came from, as soon as that is known.
+async fn take(app: &App, session: Option<Session>, answer: ConsentAnswer, place: &mut String) -> Result<()> {
     const EXPIRED: Error = Error::refused(ErrorCode::ConsentExpired);
     let ConsentAnswer { code, state, error } = answer;
     let session = session.ok_or(Error::refused(ErrorCode::SignedOut))?;
@@ -203,21 +209,48 @@ async fn take(app: &App, session: Option<Session>, answer: ConsentAnswer) -> Res
     if row.user != session.user {
         return Err(EXPIRED);
     }
+    if row.purpose == Purpose::Reconnect {
+        *place = format!("{CONNECTIONS}?reconnected={}", row.connection);
+    }
     let code = code.filter(|_| error.is_none());
     let sealed = code.map(|code| app.vault.seal(org, &places::code(id), &code)).transpose()?;
     if !consent::answer(&mut tx, id, sealed.as_deref(), app.now()).await? {
         return Err(EXPIRED);
     }
+    match row.purpose {
+        Purpose::Onboard => answer_onboarding(app, tx, &row, sealed.is_some()).await,
+        Purpose::Reconnect => answer_reconnection(app, tx, &row, sealed.is_some()).await,
+    }
+}
+
+/// A consent that was given is exchanged by a workflow of its own; one that was not leaves the connection as it is.
+async fn answer_reconnection(app: &App, mut tx: Tx, row: &Consent, given: bool) -> Result<()> {
+    let now = app.now();
+    if !given {
+        consent::close(&mut tx, row.id, Some(ErrorCode::ConsentDenied), None, now).await?;
+        tx.commit().await?;
+        return Err(Error::refused(ErrorCode::ConsentDenied));
+    }
+    let intent = intent::create(&mut tx, intent::Kind::Reconnect, row.id.uuid(), now, now).await?;
+    tx.commit().await?;
+    starter::start_at_once(app, intent).await;
+    Ok(())
+}
+
+/// A consent that was given is passed on to the onboarding that waits for it.
+async fn answer_onboarding(app: &App, mut tx: Tx, row: &Consent, given: bool) -> Result<()> {
+    let org = tx.org();
     let waiting = onboarding::latest(&mut tx).await?.filter(|waiting| waits_for(waiting, row.connection));
-    if let (None, Some(waiting)) = (&sealed, &waiting) {
+    if let (false, Some(waiting)) = (given, &waiting) {
         onboarding::set_problem(&mut tx, waiting.id, Some(ErrorCode::ConsentDenied), None).await?;
     }
     tx.commit().await?;
-    if sealed.is_none() {
+    if !given {
         return Err(Error::refused(ErrorCode::ConsentDenied));
     }
     let onboarding = waiting.ok_or(Error::refused(ErrorCode::Conflict))?;
-    tell(app, org, onboarding.id, ConsentAnsweredV1 { consent: id, connection: row.connection }).await
+    let answered = ConsentAnsweredV1 { consent: row.id, connection: row.connection };
+    tell(app, org, onboarding.id, answered).await
 }
 
 /// Whether an onboarding waits for a person to authorise this connection.

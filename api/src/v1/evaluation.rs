@@ -1,5 +1,6 @@
 //! Evaluations of the rules: asked for here, carried out by a workflow.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
@@ -13,6 +14,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::Session;
 use crate::extract::Id;
+use crate::idempotency::Key;
 use crate::problem::{Problem, Result};
 use crate::starter;
 use crate::wire::{EmptyIn, NotJudgedReason};
@@ -77,8 +79,12 @@ pub struct EvaluationStarted {
 #[utoipa::path(post, path = "/evaluations", operation_id = "startEvaluation", tag = TAG,
     params(("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = EmptyIn, responses((status = 202, body = EvaluationStarted)))]
-async fn start(State(app): State<App>, session: Session) -> Result<(StatusCode, axum::Json<EvaluationStarted>)> {
-    let (id, now) = (DecisionId::new(), app.now());
+async fn start(
+    State(app): State<App>,
+    session: Session,
+    Extension(key): Extension<Key>,
+) -> Result<(StatusCode, axum::Json<EvaluationStarted>)> {
+    let (id, now) = (DecisionId::from_uuid(key.subject(session.org)), app.now());
     let mut tx = app.store.begin(session.org).await?;
     decision::open(&mut tx, decision::Cause::Person { decision: id, by: session.user }, now).await?;
     let intent = intent::create(&mut tx, intent::Kind::Evaluate, id.uuid(), now, now).await?;

@@ -12,7 +12,9 @@ pub mod decision;
 pub mod evaluation;
 pub mod onboarding;
 mod onboarding_steps;
+pub mod organisation;
 pub mod overview;
+pub mod problem;
 pub mod proposal;
 mod proposal_words;
 pub mod rule;
@@ -36,6 +38,8 @@ pub fn routes() -> OpenApiRouter<App> {
         decision::routes(),
         run::routes(),
         audit::routes(),
+        organisation::routes(),
+        problem::routes(),
     ];
     nouns.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
 }

@@ -11,7 +11,7 @@ use domain::ErrorCode;
 use domain::ids::{AccountId, ConnectionId};
 use serde::{Deserialize, Serialize};
 use store::onboarding as rows;
-use store::{Tx, account, connection, intent, pull};
+use store::{Tx, account, audit, connection, intent, pull};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -194,6 +194,10 @@ pub struct AccountsIn {
 async fn start(State(app): State<App>, session: Session) -> Result<(StatusCode, axum::Json<Onboarding>)> {
     let now = app.now();
     let mut tx = app.store.begin(session.org).await?;
+    if rows::latest(&mut tx).await?.is_some_and(|known| known.state == rows::State::Done) {
+        let detail = "This organisation is set up already: its connection is on the Connections page.".to_owned();
+        return Err(Error::Refused { code: ErrorCode::Conflict, detail: Some(detail) });
+    }
     let (row, new) = rows::start(&mut tx, session.user, now).await?;
     // The row came with its intent; the same kind and subject name the same intent.
     let intent = intent::create(&mut tx, intent::Kind::Onboard, row.id.uuid(), now, now).await?;
@@ -239,7 +243,8 @@ async fn choose_accounts(
     }
 }
 
-fn account_ids(input: &AccountsIn) -> Result<Vec<AccountId>> {
+/// The ids that a choice names, or which of them are none.
+pub(super) fn account_ids(input: &AccountsIn) -> Result<Vec<AccountId>> {
     if !(1..=MOST_ACCOUNTS).contains(&input.account_ids.len()) {
         return Err(Error::invalid("/account_ids", format!("Choose 1 to {MOST_ACCOUNTS} advertisers.")));
     }
@@ -273,6 +278,7 @@ async fn cancel(State(app): State<App>, session: Session) -> Result<axum::Json<O
     let unharmed = "Nothing was cancelled; the onboarding goes on.";
     let id = queues::onboarding(session.org, row.id);
     update::find::<OnboardOrganization>(&app, id, unharmed).await?.cancel("a person cancelled the onboarding").await?;
+    record_cancel(&app, &session, &row).await?;
     for _ in 0..UNDONE_LOOKS {
         let mut tx = app.store.begin(session.org).await?;
         if rows::fetch(&mut tx, row.id).await?.state.is_closed() {
@@ -284,6 +290,22 @@ async fn cancel(State(app): State<App>, session: Session) -> Result<axum::Json<O
         tokio::time::sleep(UNDONE_WAIT).await;
     }
     get(State(app), session).await
+}
+
+/// The engine has taken the request: who made it is on record, whatever the undo still takes.
+async fn record_cancel(app: &App, session: &Session, row: &rows::Onboarding) -> Result<()> {
+    let mut tx = app.store.begin(session.org).await?;
+    let entry = audit::Entry {
+        actor: audit::Actor::Person(session.user),
+        action: "onboarding.cancel".to_owned(),
+        subject: "onboarding",
+        subject_id: row.id.uuid(),
+        title: row.platform.map_or("Setup", domain::Platform::title).to_owned(),
+        before: Some(serde_json::json!({"state": row.state.to_string()})),
+        after: None,
+    };
+    audit::record(&mut tx, &entry, app.now()).await?;
+    Ok(tx.commit().await?)
 }
 
 /// A connection that nobody authorised yet is unknown to the workflow, which undoes what it made itself.

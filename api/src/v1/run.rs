@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -18,6 +19,7 @@ use workflows::queues;
 use crate::app::App;
 use crate::auth::Session;
 use crate::extract::{Id, Parameters};
+use crate::idempotency::Key;
 use crate::problem::{Error, Problem, Result};
 use crate::v1::evaluation::WorkState;
 use crate::wire::{EmptyIn, Page, Platform, PullKind, PullState};
@@ -246,15 +248,18 @@ async fn get(State(app): State<App>, session: Session, Id(id): Id<CycleId>) -> R
 #[utoipa::path(post, path = "/runs", operation_id = "startRun", tag = TAG,
     params(("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = EmptyIn, responses((status = 202, body = RunStarted)))]
-async fn start(State(app): State<App>, session: Session) -> Result<(StatusCode, axum::Json<RunStarted>)> {
+async fn start(
+    State(app): State<App>,
+    session: Session,
+    Extension(key): Extension<Key>,
+) -> Result<(StatusCode, axum::Json<RunStarted>)> {
     let now = app.now();
     let mut tx = app.store.begin(session.org).await?;
     if !connection::list(&mut tx).await?.iter().any(|connection| connection.connected_at.is_some()) {
         let detail = Some("There is no connected platform to read from.".to_owned());
         return Err(Error::Refused { code: ErrorCode::Conflict, detail });
     }
-    let subject = CycleId::new().uuid();
-    let intent = intent::create(&mut tx, intent::Kind::Ingest, subject, now, now).await?;
+    let intent = intent::create(&mut tx, intent::Kind::Ingest, key.subject(session.org), now, now).await?;
     tx.commit().await?;
     starter::start_at_once(&app, intent).await;
     let id = appeared(&app, intent).await?.map(|id| id.to_string());

@@ -8,7 +8,7 @@ use domain::{Currency, ErrorCode, TimeZone};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::organisation::{self, SignUp};
-use store::{onboarding, proposal, user};
+use store::{Tx, audit, onboarding, proposal, user};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -181,8 +181,9 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
     app.throttle.forgive(&email);
     let mut tx = app.store.begin(found.org).await?;
     let (id, token) = auth::begin(&app, &mut tx, found.user).await?;
-    tx.commit().await?;
     let session = Session { id, org: found.org, user: found.user, email, name: found.name };
+    record(&mut tx, &session, "session.sign_in", app.now()).await?;
+    tx.commit().await?;
     Ok((auth::cookie(&app, &token), axum::Json(read(&app, &session).await?)))
 }
 
@@ -190,9 +191,25 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
 #[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = TAG, responses((status = 204)))]
 async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCode, SetCookie)> {
     let mut tx = app.store.begin(session.org).await?;
-    store::session::delete(&mut tx, session.id).await?;
+    if store::session::delete(&mut tx, session.id).await? {
+        record(&mut tx, &session, "session.sign_out", app.now()).await?;
+    }
     tx.commit().await?;
     Ok((StatusCode::NO_CONTENT, auth::no_cookie(&app)))
+}
+
+async fn record(tx: &mut Tx, session: &Session, action: &str, at: DateTime<Utc>) -> Result<()> {
+    let entry = audit::Entry {
+        actor: audit::Actor::Person(session.user),
+        action: action.to_owned(),
+        subject: "user",
+        subject_id: session.user.uuid(),
+        title: session.name.clone(),
+        before: None,
+        after: None,
+    };
+    audit::record(tx, &entry, at).await?;
+    Ok(())
 }
 
 /// Who is signed in.

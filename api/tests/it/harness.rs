@@ -75,6 +75,13 @@ impl World {
         browser
     }
 
+    /// Changes rows behind the application's back.
+    pub(crate) async fn sql(&self, statement: &str) -> u64 {
+        let (rest, _) = self.admin_url.rsplit_once('/').expect("a database");
+        let mut admin = PgConnection::connect(&format!("{rest}/{}", self.name)).await.unwrap();
+        admin.execute(statement).await.unwrap().rows_affected()
+    }
+
     /// Puts a file where the web application's files are.
     pub(crate) fn web_file(&self, path: &str, content: &str) {
         let file = self.folder.path().join("web").join(path);

@@ -67,6 +67,56 @@ async fn a_repeated_request_gets_the_first_one_s_answer() {
 }
 
 #[tokio::test]
+async fn a_request_whose_answer_got_lost_does_nothing_twice_however_late_it_comes_again() {
+    let world = World::new().await;
+    let mut browser = world.signed_up("ana@agency.example").await;
+    let first = browser.keyed(Method::POST, "/api/v1/evaluations", "key", &json!({})).await;
+    // It was killed after its effect and before its answer was kept.
+    assert_eq!(world.sql("UPDATE idempotency SET status = NULL, body = NULL").await, 1);
+    let busy = browser.keyed(Method::POST, "/api/v1/evaluations", "key", &json!({})).await;
+    assert_eq!((busy.status, busy.code()), (StatusCode::CONFLICT, "request.in_progress"));
+    assert_eq!(busy.body["retryable"], json!(true));
+    world.sql("UPDATE idempotency SET created_at = created_at - interval '5 minutes'").await;
+    let again = browser.keyed(Method::POST, "/api/v1/evaluations", "key", &json!({})).await;
+    assert_eq!((again.status, &again.body), (first.status, &first.body));
+    let due = store::intent::due(&world.app.store, world.app.now(), 10).await.unwrap();
+    assert_eq!(due.len(), 1, "one evaluation is to be started");
+}
+
+#[tokio::test]
+async fn changes_are_frozen_by_an_admin_who_says_why() {
+    let world = World::new().await;
+    let mut browser = world.signed_up("ana@agency.example").await;
+    let path = "/api/v1/organisation/freeze";
+    let mute = browser.keyed(Method::PUT, path, "mute", &json!({"frozen": true, "reason": " "})).await;
+    assert_eq!(
+        (mute.status, &mute.body["errors"][0]["pointer"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("/reason"))
+    );
+    let wanted = json!({"frozen": true, "reason": "The client's audit"});
+    let frozen = browser.keyed(Method::PUT, path, "freeze", &wanted).await;
+    assert_eq!((frozen.status, &frozen.body["frozen"]), (StatusCode::OK, &json!(true)), "{}", frozen.body);
+    assert_eq!(browser.get("/api/v1/me").await.body["organisation"], frozen.body);
+    let line = browser.get("/api/v1/audit?limit=1").await.body["items"][0].clone();
+    assert_eq!((&line["action"], &line["actor"]["name"]), (&json!("organisation.freeze"), &json!("Ana")));
+    assert_eq!(line["after"], json!({"frozen": true, "reason": "The client's audit"}));
+    world.sql("UPDATE memberships SET role = 'approver'").await;
+    let lifted = browser.keyed(Method::PUT, path, "lift", &json!({"frozen": false, "reason": "It is over"})).await;
+    assert_eq!((lifted.status, lifted.code()), (StatusCode::FORBIDDEN, "auth.not_allowed"));
+    assert_eq!(browser.get("/api/v1/me").await.body["organisation"]["frozen"], json!(true));
+}
+
+#[tokio::test]
+async fn a_code_alone_is_enough_to_get_its_words() {
+    let world = World::new().await;
+    let mut browser = world.signed_up("ana@agency.example").await;
+    let answer = browser.get("/api/v1/problems/connection.scopes_missing").await;
+    let known = api::problem::Problem::of(domain::ErrorCode::ScopesMissing);
+    assert_eq!((answer.status, &answer.body["title"]), (StatusCode::OK, &json!(known.title)));
+    assert_eq!(browser.get("/api/v1/problems/made.up").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_refusal_is_repeated_with_the_repeated_request_s_own_id() {
     let world = World::new().await;
     let mut browser = world.signed_up("ana@agency.example").await;

@@ -83,3 +83,19 @@ async fn a_session_that_was_ended_opens_nothing() {
     let answer = thief.get("/api/v1/me").await;
     assert_eq!((answer.status, answer.code()), (StatusCode::UNAUTHORIZED, "auth.signed_out"));
 }
+
+#[tokio::test]
+async fn who_signs_in_and_out_is_in_the_audit_trail() {
+    let world = World::new().await;
+    world.signed_up("ana@agency.example").await;
+    let mut browser = world.browser();
+    let credentials = json!({"email": "ana@agency.example", "password": PASSWORD});
+    browser.post("/api/v1/session", &credentials).await;
+    assert_eq!(browser.send(request(Method::DELETE, "/api/v1/session", None)).await.status, StatusCode::NO_CONTENT);
+    browser.post("/api/v1/session", &credentials).await;
+    let trail = browser.get("/api/v1/audit").await.body;
+    let lines = trail["items"].as_array().unwrap();
+    let actions: Vec<_> = lines.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["session.sign_in", "session.sign_out", "session.sign_in", "organisation.sign_up"]);
+    assert_eq!((&lines[0]["subject"]["kind"], &lines[0]["subject"]["title"]), (&json!("user"), &json!("Ana")));
+}

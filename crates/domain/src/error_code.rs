@@ -75,6 +75,11 @@ error_codes! {
         "You are not signed in, or your session has ended.",
         "Your work is saved up to your last click.",
         "Sign in again; you will come back to this page.";
+    /// The person's role does not allow it.
+    NotAllowed = "auth.not_allowed", Rejected,
+        "Your role in the organisation does not allow this.",
+        "Nothing was changed.",
+        "Ask an admin of your organisation to do it.";
     /// The e-mail has an account already.
     EmailTaken = "auth.email_taken", Rejected,
         "There is already an account with this e-mail.",
@@ -105,6 +110,11 @@ error_codes! {
         "This was changed in the meantime.",
         "The change that came first stands; yours did nothing.",
         "Reload to see how it stands now, then decide again.";
+    /// The first request with this Idempotency-Key has no answer yet.
+    InProgress = "request.in_progress", Transient,
+        "This request was sent before and is still being worked on.",
+        "It is done once, however often it is sent.",
+        "Wait a moment and send it again: you then get its answer.";
     /// Too many requests from one caller.
     TooManyRequests = "request.too_many", Transient,
         "There were too many requests in a short time.",
@@ -145,6 +155,11 @@ error_codes! {
         "The platform no longer accepts our authorisation: it expired or was revoked.",
         "All data read so far is kept, and reading goes on from the same point afterwards.",
         "Reconnect with the same Google account.";
+    /// A reconnection was answered with a user who sees other advertisers.
+    OtherAccount = "connection.other_account", Configuration,
+        "The account that you chose can't see most of this connection's advertisers, so it is not the one that it was made with.",
+        "The connection and all data were left as they were; nothing was read with that account.",
+        "Reconnect with the account that the connection was made with, or with one that sees the same advertisers.";
     /// The authorised user may not do this.
     PermissionMissing = "connection.permission_missing", Configuration,
         "The connected user does not have the rights for this in the platform.",
@@ -279,7 +294,7 @@ error_codes! {
     Frozen = "write_back.frozen", Configuration,
         "Changes are frozen for your organisation.",
         "Nothing was sent to the platform.",
-        "An admin can lift the freeze in the settings.";
+        "An admin can lift the freeze on the Settings page.";
 }
 
 #[cfg(test)]

@@ -210,6 +210,12 @@ pub fn has_room(kind: Kind, under_way: &[Kind]) -> bool {
     under_way.len() < MOST_AT_ONCE && !(is_long(kind) && long >= MOST_LONG_AT_ONCE)
 }
 
+/// How far back the history of an advertiser is read at least: 90 complete days and today, also where the day is one behind
+/// the furthest zone's. Flights that began earlier get theirs when they are first read.
+pub const HISTORY_DAYS: u32 = 92;
+/// History comes in pieces that a report makes quickly.
+pub const DAYS_PER_PULL: u32 = 31;
+
 /// Splits history into slices, newest first, so that the days that people look at come first.
 #[must_use]
 pub fn slices(days: DayRange, days_per_slice: u32) -> Vec<DayRange> {

@@ -105,6 +105,12 @@ pub mod places {
     pub fn code(consent: ConsentId) -> String {
         format!("consent/{consent}/code")
     }
+
+    /// The refresh token that a consent brought and that no connection has taken over yet.
+    #[must_use]
+    pub fn offered(consent: ConsentId) -> String {
+        format!("consent/{consent}/credentials")
+    }
 }
 
 fn place(org: OrgId, purpose: &str) -> String {

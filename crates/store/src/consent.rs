@@ -6,18 +6,32 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use domain::ErrorCode;
 use domain::ids::{ConnectionId, ConsentId, OrgId, UserId};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::convert::{error_code, parsed};
 use crate::error::{Error, Result};
 use crate::store::{Store, Tx};
+
+/// What a consent is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Purpose {
+    /// An onboarding makes a connection with it.
+    Onboard,
+    /// A connection that is in use gets a new authorisation.
+    Reconnect,
+}
 
 /// A consent to be asked for.
 #[derive(Clone)]
 pub struct New {
     /// The connection that it is for.
     pub connection: ConnectionId,
+    /// What it is asked for.
+    pub purpose: Purpose,
     /// Who is asked.
     pub user: UserId,
     /// The state that the platform sends back.
@@ -43,6 +57,8 @@ pub struct Consent {
     pub id: ConsentId,
     /// The connection that it is for.
     pub connection: ConnectionId,
+    /// What it was asked for.
+    pub purpose: Purpose,
     /// Who was asked.
     pub user: UserId,
     /// The sealed verifier; erased once it is exchanged.
@@ -59,6 +75,14 @@ pub struct Consent {
     pub answered_at: Option<DateTime<Utc>>,
     /// When the code was exchanged.
     pub exchanged_at: Option<DateTime<Utc>>,
+    /// The sealed credentials that a reconnecting consent brought, until they are taken over or refused.
+    pub credentials: Option<Vec<u8>>,
+    /// When it was known what came of a reconnecting consent.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// Why nothing came of it.
+    pub error_code: Option<ErrorCode>,
+    /// More about that.
+    pub error_detail: Option<String>,
 }
 
 impl fmt::Debug for Consent {
@@ -77,11 +101,12 @@ impl fmt::Debug for Consent {
 /// # Errors
 /// [`Error::Missing`] when there is no such connection.
 pub async fn create(tx: &mut Tx, new: &New, at: DateTime<Utc>) -> Result<ConsentId> {
-    let New { connection, user, state, verifier, redirect_uri, expires_at } = new;
+    let New { connection, purpose, user, state, verifier, redirect_uri, expires_at } = new;
     let (org, id) = (tx.org(), ConsentId::new());
     sqlx::query!(
-        "INSERT INTO consents (org_id, id, connection_id, user_id, state_hash, verifier, redirect_uri, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO consents (org_id, id, connection_id, user_id, state_hash, verifier, redirect_uri, created_at, expires_at,
+                               purpose)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         org.uuid(),
         id.uuid(),
         connection.uuid(),
@@ -91,6 +116,7 @@ pub async fn create(tx: &mut Tx, new: &New, at: DateTime<Utc>) -> Result<Consent
         redirect_uri,
         at,
         expires_at,
+        purpose.to_string(),
     )
     .execute(tx.conn())
     .await?;
@@ -130,15 +156,31 @@ pub async fn answer(tx: &mut Tx, id: ConsentId, code: Option<&[u8]>, at: DateTim
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn fetch(tx: &mut Tx, id: ConsentId) -> Result<Consent> {
-    let row = sqlx::query_as!(
-        Row,
-        "SELECT id, connection_id, user_id, verifier, code, redirect_uri, created_at, expires_at, answered_at, exchanged_at
-         FROM consents WHERE id = $1",
-        id.uuid()
+    let row = consents!("WHERE id = $1", id.uuid()).fetch_optional(tx.conn()).await?;
+    row.ok_or(Error::NotFound { noun: "consent" })?.try_into()
+}
+
+/// One consent, held until the end of the transaction.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn hold(tx: &mut Tx, id: ConsentId) -> Result<Consent> {
+    let row = consents!("WHERE id = $1 FOR UPDATE", id.uuid()).fetch_optional(tx.conn()).await?;
+    row.ok_or(Error::NotFound { noun: "consent" })?.try_into()
+}
+
+/// The newest consent with which a person came back to renew a connection's authorisation.
+///
+/// # Errors
+/// As any statement.
+pub async fn newest_reconnect(tx: &mut Tx, connection: ConnectionId) -> Result<Option<Consent>> {
+    let row = consents!(
+        "WHERE connection_id = $1 AND purpose = 'reconnect' AND answered_at IS NOT NULL ORDER BY answered_at DESC LIMIT 1",
+        connection.uuid()
     )
     .fetch_optional(tx.conn())
     .await?;
-    row.map(Consent::from).ok_or(Error::NotFound { noun: "consent" })
+    row.map(Consent::try_from).transpose()
 }
 
 /// Uses a consent up and erases its secrets; false when it was used before.
@@ -157,13 +199,69 @@ pub async fn mark_exchanged(tx: &mut Tx, id: ConsentId, at: DateTime<Utc>) -> Re
     Ok(done.rows_affected() > 0)
 }
 
+/// Keeps what the code was exchanged for, sealed, until the connection takes it over; false when the consent is closed.
+///
+/// # Errors
+/// As any statement.
+pub async fn offer(tx: &mut Tx, id: ConsentId, credentials: &[u8]) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE consents SET credentials = $2 WHERE id = $1 AND closed_at IS NULL",
+        id.uuid(),
+        credentials
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Records what came of a reconnecting consent, without a code that the connection has taken it over, and erases its
+/// secrets; false when that was known.
+///
+/// # Errors
+/// As any statement.
+pub async fn close(
+    tx: &mut Tx,
+    id: ConsentId,
+    code: Option<ErrorCode>,
+    detail: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE consents
+         SET closed_at = $2, error_code = $3, error_detail = $4, credentials = NULL, code = NULL, verifier = NULL
+         WHERE id = $1 AND closed_at IS NULL",
+        id.uuid(),
+        at,
+        code.map(ErrorCode::code),
+        detail,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
 fn state_hash(state: &str) -> Vec<u8> {
     Sha256::digest(state).to_vec()
 }
 
+macro_rules! consents {
+    ($which:literal $(, $argument:expr)*) => {
+        sqlx::query_as!(
+            Row,
+            "SELECT id, connection_id, purpose, user_id, verifier, code, redirect_uri, created_at, expires_at, answered_at,
+                    exchanged_at, credentials, closed_at, error_code, error_detail
+             FROM consents "
+                + $which
+            $(, $argument)*
+        )
+    };
+}
+use consents;
+
 struct Row {
     id: Uuid,
     connection_id: Uuid,
+    purpose: String,
     user_id: Uuid,
     verifier: Option<Vec<u8>>,
     code: Option<Vec<u8>>,
@@ -172,13 +270,20 @@ struct Row {
     expires_at: DateTime<Utc>,
     answered_at: Option<DateTime<Utc>>,
     exchanged_at: Option<DateTime<Utc>>,
+    credentials: Option<Vec<u8>>,
+    closed_at: Option<DateTime<Utc>>,
+    error_code: Option<String>,
+    error_detail: Option<String>,
 }
 
-impl From<Row> for Consent {
-    fn from(row: Row) -> Self {
+impl TryFrom<Row> for Consent {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
         let Row {
             id,
             connection_id,
+            purpose,
             user_id,
             verifier,
             code,
@@ -187,10 +292,15 @@ impl From<Row> for Consent {
             expires_at,
             answered_at,
             exchanged_at,
+            credentials,
+            closed_at,
+            error_code: code_text,
+            error_detail,
         } = row;
-        Self {
+        Ok(Self {
             id: id.into(),
             connection: connection_id.into(),
+            purpose: parsed("purpose", &purpose)?,
             user: user_id.into(),
             verifier,
             code,
@@ -199,6 +309,10 @@ impl From<Row> for Consent {
             expires_at,
             answered_at,
             exchanged_at,
-        }
+            credentials,
+            closed_at,
+            error_code: error_code(code_text.as_deref())?,
+            error_detail,
+        })
     }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use domain::ErrorCode;
-use domain::ids::CycleId;
+use domain::ids::{CycleId, OrgId};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::convert::{count, error_code, json, parsed};
 use crate::error::{Error, Result};
 use crate::page::{Page, Paged};
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 
 /// Why a cycle runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString)]
@@ -179,6 +179,37 @@ pub async fn finish(tx: &mut Tx, id: CycleId, failure: Option<ErrorCode>, at: Da
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// A cycle that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Whose.
+    pub org: OrgId,
+    /// Which.
+    pub cycle: CycleId,
+    /// The workflow that runs it.
+    pub workflow_id: String,
+}
+
+/// The cycles of all organisations that have run since before a moment, the longest first.
+///
+/// # Errors
+/// As any statement.
+pub async fn running(store: &Store, before: DateTime<Utc>, limit: u32) -> Result<Vec<Running>> {
+    let rows = sqlx::query!(
+        r#"SELECT org_id AS "org_id!", id AS "id!", workflow_id AS "workflow_id!" FROM cycles_running($1, $2)"#,
+        before,
+        i32::try_from(limit).unwrap_or(i32::MAX),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    let running = rows.into_iter().map(|row| Running {
+        org: row.org_id.into(),
+        cycle: row.id.into(),
+        workflow_id: row.workflow_id,
+    });
+    Ok(running.collect())
 }
 
 macro_rules! cycles {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 
 /// A request that has had no answer for so long was killed: the next one with its key does the work.
 const ABANDONED_AFTER: Duration = Duration::seconds(120);
@@ -84,11 +84,13 @@ pub async fn forget(tx: &mut Tx, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Forgets answers that nobody will ask for again, and says how many.
+/// Forgets answers, of all organisations, that nobody will ask for again, and says how many.
 ///
 /// # Errors
 /// As any statement.
-pub async fn forget_before(tx: &mut Tx, at: DateTime<Utc>) -> Result<u64> {
-    let done = sqlx::query!("DELETE FROM idempotency WHERE created_at < $1", at).execute(tx.conn()).await?;
-    Ok(done.rows_affected())
+pub async fn forget_before(store: &Store, at: DateTime<Utc>, limit: u32) -> Result<u64> {
+    let most = i32::try_from(limit).unwrap_or(i32::MAX);
+    let row =
+        sqlx::query!(r#"SELECT idempotency_forget($1, $2) AS "forgotten!""#, at, most).fetch_one(store.pool()).await?;
+    crate::convert::count("forgotten", row.forgotten)
 }

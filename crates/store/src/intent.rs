@@ -28,6 +28,8 @@ pub enum Kind {
     Evaluate,
     /// The write-back of a proposal.
     WriteBack,
+    /// A connection is given the authorisation that a consent, its subject, brought.
+    Reconnect,
 }
 
 /// A workflow that is to be started.

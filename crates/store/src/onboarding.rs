@@ -47,6 +47,12 @@ impl State {
     pub const fn is_closed(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)
     }
+
+    /// Whether it made a dashboard: ingestion has taken over, and there is nothing to cancel or undo any more.
+    #[must_use]
+    pub const fn has_dashboard(self) -> bool {
+        matches!(self, Self::FirstSlice | Self::Ready | Self::Done)
+    }
 }
 
 /// A step of the wizard, in the order in which they are shown.
@@ -179,13 +185,27 @@ pub async fn fetch(tx: &mut Tx, id: OnboardingId) -> Result<Onboarding> {
     row.ok_or(Error::NotFound { noun: "onboarding" })?.try_into()
 }
 
-/// The organisation's newest onboarding, if it ever began one.
+/// The onboarding that made the organisation's dashboard; before there is one, the newest, if it ever began one.
 ///
 /// # Errors
 /// As any statement.
 pub async fn latest(tx: &mut Tx) -> Result<Option<Onboarding>> {
-    let row = onboardings!("ORDER BY started_at DESC, id DESC LIMIT 1").fetch_optional(tx.conn()).await?;
+    let row = onboardings!("ORDER BY state IN ('first_slice', 'ready', 'done') DESC, started_at DESC, id DESC LIMIT 1")
+        .fetch_optional(tx.conn())
+        .await?;
     row.map(Onboarding::try_from).transpose()
+}
+
+/// Holds an onboarding until the end of the transaction, and says how far it has come: a step that makes something and
+/// the undo exclude each other.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn hold(tx: &mut Tx, id: OnboardingId) -> Result<State> {
+    let row = sqlx::query!("SELECT state FROM onboardings WHERE id = $1 FOR UPDATE", id.uuid())
+        .fetch_optional(tx.conn())
+        .await?;
+    parsed("state", &row.ok_or(Error::NotFound { noun: "onboarding" })?.state)
 }
 
 /// Moves an open onboarding to another open state and notes when the dashboard first had something to show. False when

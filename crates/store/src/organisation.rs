@@ -121,11 +121,27 @@ pub async fn fetch(tx: &mut Tx) -> Result<Organisation> {
     row.ok_or(Error::NotFound { noun: "organisation" })?.try_into()
 }
 
-/// Switches changes in platforms off or on, and says whether that was news.
+/// Whether a person may change the organisation's own settings.
 ///
 /// # Errors
 /// As any statement.
-pub async fn set_frozen(tx: &mut Tx, frozen: bool, by: UserId, at: DateTime<Utc>) -> Result<bool> {
+pub async fn is_admin(tx: &mut Tx, user: UserId) -> Result<bool> {
+    let row =
+        sqlx::query!("SELECT role FROM memberships WHERE user_id = $1", user.uuid()).fetch_optional(tx.conn()).await?;
+    Ok(row.is_some_and(|row| row.role == "admin"))
+}
+
+/// Switches changes in platforms off or on, with the reason for the audit trail, and says whether that was news.
+///
+/// # Errors
+/// As any statement.
+pub async fn set_frozen(
+    tx: &mut Tx,
+    frozen: bool,
+    by: UserId,
+    reason: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<bool> {
     let organisation = fetch(tx).await?;
     let done = sqlx::query!(
         "UPDATE organisations SET frozen = $2 WHERE org_id = $1 AND frozen <> $2",
@@ -144,10 +160,21 @@ pub async fn set_frozen(tx: &mut Tx, frozen: bool, by: UserId, at: DateTime<Utc>
         subject_id: organisation.id.uuid(),
         title: organisation.name,
         before: Some(json!({"frozen": !frozen})),
-        after: Some(json!({"frozen": frozen})),
+        after: Some(json!({"frozen": frozen, "reason": reason})),
     };
     audit::record(tx, &entry, at).await?;
     Ok(true)
+}
+
+/// Waits until no other transaction holds this lock, and holds it until the end of this one: the organisation's schedule
+/// is made and removed by one at a time.
+///
+/// # Errors
+/// As any statement.
+pub async fn schedule_lock(tx: &mut Tx) -> Result<()> {
+    let name = format!("{}/schedule", tx.org());
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0)) AS locked", name).fetch_one(tx.conn()).await?;
+    Ok(())
 }
 
 struct Row {

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::intent;
 use crate::store::Tx;
 
-pub use list::{Filter, count_open, fetch, list_of_campaign, open_by_entity, page};
+pub use list::{Filter, count_open, fetch, list_of_campaign, open_by_entity, open_everywhere, page};
 
 /// The most overdue proposals that are closed at once: one for each of more lines than any agency has.
 const EXPIRE_MOST: i64 = 200_000;

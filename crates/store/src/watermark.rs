@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{AccountId, ConnectionId, PullId, ReportId};
-use domain::{DayRange, Finality};
+use domain::{DayRange, Finality, Platform};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::convert::{self, count, parsed, stored};
 use crate::error::{Error, Result};
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 
 /// The most watermarks that an organisation has: some thousand accounts with a year of days each.
 const ALL_MOST: i64 = 1_000_000;
@@ -171,6 +171,21 @@ pub async fn freshness(tx: &mut Tx, connection: Option<ConnectionId>) -> Result<
             let (connection, account) = (row.connection_id.into(), row.id.into());
             Ok(Freshness { connection, account, account_platform_id: row.platform_id, newest })
         })
+        .collect()
+}
+
+/// Per platform, up to when the connection that is furthest behind is complete, across all organisations. Connections that
+/// a person has to mend first don't count.
+///
+/// # Errors
+/// As any statement.
+pub async fn platforms_complete_to(store: &Store) -> Result<Vec<(Platform, DateTime<Utc>)>> {
+    let rows = sqlx::query!(r#"SELECT platform AS "platform!", complete_to FROM platforms_complete_to()"#)
+        .fetch_all(store.pool())
+        .await?;
+    rows.into_iter()
+        .filter_map(|row| Some((row.platform, row.complete_to?)))
+        .map(|(platform, complete_to)| Ok((parsed("platform", &platform)?, complete_to)))
         .collect()
 }
 

@@ -13,7 +13,18 @@ import { useEffect, useRef } from "react";
 import { followServer } from "../format/clock";
 import { api, client, idempotent, IntentKeys } from "./client";
 import { asProblem } from "./problem";
-import type { Me, Onboarding, Platform, Problem, Proposal, SessionIn, SignUpIn } from "./types";
+import type {
+  Connection,
+  FreezeIn,
+  Me,
+  Onboarding,
+  Organisation,
+  Platform,
+  Problem,
+  Proposal,
+  SessionIn,
+  SignUpIn,
+} from "./types";
 
 const PAGE_SIZE = 50;
 const SECOND = 1_000;
@@ -154,7 +165,42 @@ export function useCancelOnboarding() {
 // ---- connections ----
 
 export function useConnections() {
-  return api.useQuery("get", "/api/v1/connections", {}, { refetchInterval: 30 * SECOND });
+  return api.useQuery(
+    "get",
+    "/api/v1/connections",
+    {},
+    {
+      refetchInterval: (query) =>
+        query.state.data?.items.some((item) => item.reconnection?.state === "checking")
+          ? SECOND
+          : 30 * SECOND,
+    },
+  );
+}
+
+export function useChangeAccounts() {
+  return useAction<{ id: string; account_ids: string[] }, Connection>({
+    intent: ({ id, account_ids }) => `accounts:${id}:${account_ids.toSorted().join()}`,
+    send: ({ id, account_ids }, key) =>
+      unwrap(
+        client.PUT("/api/v1/connections/{id}/accounts", {
+          params: { path: { id }, header: idempotent(key) },
+          body: { account_ids },
+        }),
+      ),
+    done: (_, queries) =>
+      void queries.invalidateQueries({ queryKey: ["get", "/api/v1/connections"] }),
+  });
+}
+
+/** The words for a code that came alone. */
+export function useProblemWords(code: string) {
+  return api.useQuery(
+    "get",
+    "/api/v1/problems/{code}",
+    { params: { path: { code } } },
+    { staleTime: Infinity },
+  );
 }
 
 export function useReconnect() {
@@ -169,6 +215,25 @@ export function useReconnect() {
       return consent.redirect_url;
     },
     done: () => {},
+  });
+}
+
+// ---- the organisation ----
+
+export function useSetFreeze() {
+  return useAction<FreezeIn, Organisation>({
+    intent: ({ frozen, reason }) => `freeze:${frozen}:${reason}`,
+    send: (body, key) =>
+      unwrap(
+        client.PUT("/api/v1/organisation/freeze", { params: { header: idempotent(key) }, body }),
+      ),
+    done: (organisation, queries) => {
+      queries.setQueryData(
+        meQuery().queryKey,
+        (me: Me | undefined) => me && { ...me, organisation },
+      );
+      void queries.invalidateQueries({ queryKey: ["get", "/api/v1/audit"] });
+    },
   });
 }
 
@@ -427,6 +492,11 @@ async function unwrap<Out>(answer: Promise<{ data?: Out; error?: unknown }>): Pr
   return data as Out;
 }
 
+/** A refusal that says "still at work" is no answer yet: the same key must ask for it again. */
+function isAnswer(problem: Problem): boolean {
+  return problem.status < 500 && problem.code !== "request.in_progress";
+}
+
 interface Action<In, Out> {
   /** Names what the person means; the same intent sends the same idempotency key until it is answered. */
   intent: (input: In) => string;
@@ -445,7 +515,7 @@ function useAction<In, Out>(action: Action<In, Out>): UseMutationResult<Out, Pro
         .catch((thrown: unknown) => {
           const problem = asProblem(thrown);
           // A refusal is an answer; a lost answer is not, and the same key must go out again.
-          if (problem.status < 500) keys.current.settle(intent);
+          if (isAnswer(problem)) keys.current.settle(intent);
           throw problem;
         });
       keys.current.settle(intent);

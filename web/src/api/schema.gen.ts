@@ -106,6 +106,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/connections/{id}/accounts": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Changes which advertisers are read. The history of those that are new is read; what was read of the others stays. */
+    put: operations["changeAccounts"];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v1/connections/{id}/reconnect": {
     parameters: {
       query?: never;
@@ -130,7 +147,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** Where a platform's page sends the browser back to; it goes on to the wizard. */
+    /** Where a platform's page sends the browser back to; it goes on to where the person came from. */
     get: operations["answerConsent"];
     put?: never;
     post?: never;
@@ -260,6 +277,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/organisation/freeze": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Freezes all changes of the organisation, or lifts the freeze. Only admins may. */
+    put: operations["setFreeze"];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v1/overview": {
     parameters: {
       query?: never;
@@ -269,6 +303,23 @@ export interface paths {
     };
     /** How the organisation does. */
     get: operations["getOverview"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/problems/{code}": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The words for a code, for who has the code alone: an address can carry no more. */
+    get: operations["getProblem"];
     put?: never;
     post?: never;
     delete?: never;
@@ -707,6 +758,7 @@ export interface components {
       /** @description The platform. */
       platform: components["schemas"]["Platform"];
       problem?: components["schemas"]["Problem"] | null;
+      reconnection?: components["schemas"]["Reconnection"] | null;
       /** @description What was granted. */
       scopes: string[];
       /** @description How well it does. */
@@ -823,6 +875,13 @@ export interface components {
      * @enum {string}
      */
     Finality: "intraday" | "provisional" | "final";
+    /** @description Whether changes are frozen, and why. */
+    FreezeIn: {
+      /** @description True: nothing is sent to a platform any more. False: approved changes are sent again. */
+      frozen: boolean;
+      /** @description Why; it is kept in the audit trail. */
+      reason: string;
+    };
     /** @description How fresh numbers are. */
     Freshness: {
       /**
@@ -1383,6 +1442,22 @@ export interface components {
       /** @description Whether all checks passed. */
       ready: boolean;
     };
+    /** @description An attempt to give a connection a new authorisation. */
+    Reconnection: {
+      /**
+       * Format: date-time
+       * @description When the person came back from the platform's page.
+       */
+      at: string;
+      problem?: components["schemas"]["Problem"] | null;
+      /** @description How far it is. */
+      state: components["schemas"]["ReconnectionState"];
+    };
+    /**
+     * @description How far an attempt to reconnect is.
+     * @enum {string}
+     */
+    ReconnectionState: "checking" | "done" | "refused";
     /** @description A no. */
     RejectIn: {
       /** @description The `change_hash` of the proposal that was shown. */
@@ -1921,6 +1996,45 @@ export interface operations {
       };
     };
   };
+  changeAccounts: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description Names this request; the same key gets the same answer. */
+        "Idempotency-Key"?: string | null;
+      };
+      path: {
+        /** @description The connection. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["AccountsIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Connection"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
   reconnectConnection: {
     parameters: {
       query?: never;
@@ -1972,7 +2086,7 @@ export interface operations {
     };
     requestBody?: never;
     responses: {
-      /** @description To the wizard. */
+      /** @description To the wizard, or to the connections. */
       303: {
         headers: {
           [name: string]: unknown;
@@ -2274,6 +2388,51 @@ export interface operations {
       };
     };
   };
+  setFreeze: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description Names this request; the same key gets the same answer. */
+        "Idempotency-Key"?: string | null;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["FreezeIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Organisation"];
+        };
+      };
+      /** @description Not an admin. */
+      403: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
   getOverview: {
     parameters: {
       query?: never;
@@ -2290,6 +2449,38 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Overview"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  getProblem: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The stable code. */
+        code: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */

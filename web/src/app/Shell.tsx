@@ -26,6 +26,7 @@ import {
   Monitor,
   Moon,
   ScrollText,
+  Settings,
   Sun,
   type LucideIcon,
 } from "lucide-react";
@@ -45,6 +46,7 @@ const PLACES: readonly { to: string; label: MessageId; icon: LucideIcon }[] = [
   { to: "/connections", label: "nav.connections", icon: Cable },
   { to: "/runs", label: "nav.runs", icon: History },
   { to: "/audit", label: "nav.audit", icon: ScrollText },
+  { to: "/settings", label: "nav.settings", icon: Settings },
 ];
 
 export function Shell() {

@@ -16,6 +16,7 @@ export const messages = {
   "nav.connections": "Connections",
   "nav.runs": "Runs",
   "nav.audit": "Audit trail",
+  "nav.settings": "Settings",
   "nav.waiting": "{count, plural, one {# proposal waits} other {# proposals wait}}",
   "scheme.label": "Colours",
   "scheme.auto": "Like the system",
@@ -112,13 +113,6 @@ export const messages = {
   "connect.coming.title": "Other platforms",
   "connect.coming": "Coming",
   "connect.verifying.title": "Checking the access that you gave",
-  "consent.denied.title": "The connection was not allowed.",
-  "consent.denied.next":
-    "Connect again and choose “Allow”, with a user who may see the advertisers. If that is somebody else, ask them to do this step.",
-  "consent.failed.title": "The platform did not complete the connection.",
-  "consent.failed.next":
-    "Connect again. If it fails again, wait a few minutes: the platform may be busy.",
-  "consent.unharmed": "Nothing was connected and nothing was changed on the platform.",
   "choose.title": "Choose the advertisers to bring in",
   "choose.lead":
     "Their campaigns, lines and delivery will be read. Nothing changes on the platform.",
@@ -445,6 +439,17 @@ export const messages = {
   "connection.reconnect": "Reconnect",
   "connection.reconnect.help":
     "Reconnecting asks for consent again. It keeps the history, the schedule and all advertisers.",
+  "connection.not-read": "Not read",
+  "change-accounts.open": "Change advertisers…",
+  "change-accounts.title": "Which advertisers are read?",
+  "change-accounts.lead":
+    "The history of those that you add is read first. Those that you take off are not read any more; what was read of them is kept.",
+  "change-accounts.confirm": "Save the choice",
+  "reconnection.checking": "Checking the new authorisation",
+  "reconnection.checking.help":
+    "Until it is proved to reach the same advertisers, the connection stays as it was.",
+  "reconnection.done": "Reconnected",
+  "reconnection.done.help": "What was missed meanwhile is being read; nothing else is needed.",
   "connection.fresh": "Data up to",
   "connection.by": "Connected by",
   "connection.scopes": "Allowed",
@@ -455,6 +460,12 @@ export const messages = {
   "audit.empty": "Nothing recorded yet",
   "audit.empty.help": "Decisions, changes and sign-ins are recorded as they happen.",
   "action.organisation.sign_up": "Signed up",
+  "action.session.sign_in": "Signed in",
+  "action.session.sign_out": "Signed out",
+  "action.onboarding.cancel": "Cancelled the setup",
+  "action.connection.connect": "Connected",
+  "action.connection.choose_accounts": "Chose advertisers",
+  "action.connection.reconnect": "Reconnected",
   "action.organisation.freeze": "Froze all changes",
   "action.organisation.unfreeze": "Allowed changes again",
   "action.proposal.create": "Proposed",
@@ -472,6 +483,24 @@ export const messages = {
   "actor.person": "Person",
   "actor.rule": "Rule",
   "actor.system": "Platform",
+
+  "settings.title": "Settings",
+  "settings.lead": "What holds for your whole organisation.",
+  "freeze.title": "Freeze all changes",
+  "freeze.on": "Frozen",
+  "freeze.off": "Not frozen",
+  "freeze.lead":
+    "While changes are frozen, nothing is sent to any platform, not even what was approved before. Reading and judging go on.",
+  "freeze.freeze": "Freeze changes…",
+  "freeze.freeze.title": "Freeze all changes?",
+  "freeze.freeze.sentence":
+    "No approved change is sent any more. One that is being sent right now is followed to its end.",
+  "freeze.freeze.confirm": "Freeze all changes",
+  "freeze.lift": "Allow changes…",
+  "freeze.lift.title": "Allow changes again?",
+  "freeze.lift.sentence": "Changes that are approved from now on are sent to the platform again.",
+  "freeze.lift.confirm": "Allow changes",
+  "freeze.reason.help": "Kept in the audit trail.",
 
   "keys.title": "Keyboard shortcuts",
   "keys.switch": "Single-key shortcuts",

@@ -138,6 +138,12 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("../features/audit/AuditPage"), "AuditPage"),
 });
 
+const settings = createRoute({
+  getParentRoute: () => shell,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("../features/settings/SettingsPage"), "SettingsPage"),
+});
+
 const routeTree = root.addChildren([
   signIn,
   signUp,
@@ -150,6 +156,7 @@ const routeTree = root.addChildren([
     runs,
     run,
     audit,
+    settings,
   ]),
 ]);
 

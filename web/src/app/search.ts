@@ -34,4 +34,4 @@ export const runsSearch = z.object({
   state: z.catch(z.optional(z.enum(["running", "done", "failed"])), undefined),
 });
 
-export const connectionsSearch = z.object({ problem: optionalText });
+export const connectionsSearch = z.object({ problem: optionalText, reconnected: optionalText });

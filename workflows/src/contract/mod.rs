@@ -3,6 +3,7 @@
 //! Payloads carry ids and counts, never report rows and never secrets. Fields are only ever added, with defaults; a
 //! payload that changes its meaning gets a new version in its name.
 
+pub mod connection;
 pub mod ingestion;
 pub mod onboarding;
 pub mod rules;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::Flight;
 use domain::entity::Field;
-use domain::ids::{EntityId, ProposalId};
+use domain::ids::{EntityId, OrgId, ProposalId};
 use domain::write_back::State;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::convert::{self, count, error_code, json, parsed};
 use crate::entity::Known;
 use crate::error::{Error, Result};
 use crate::page::{PAGE_MOST, Page, Paged};
-use crate::store::Tx;
+use crate::store::{Store, Tx};
 
 /// Which proposals a list has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +88,21 @@ pub async fn count_open(tx: &mut Tx) -> Result<u64> {
     .fetch_one(tx.conn())
     .await?;
     count("count", row.count)
+}
+
+/// The open proposals of all organisations, in the order of their ids: a slice after an id.
+///
+/// # Errors
+/// As any statement.
+pub async fn open_everywhere(store: &Store, after: Option<ProposalId>, limit: u32) -> Result<Vec<(OrgId, ProposalId)>> {
+    let rows = sqlx::query!(
+        r#"SELECT org_id AS "org_id!", id AS "id!" FROM proposals_open($1, $2)"#,
+        after.map_or_else(Uuid::nil, ProposalId::uuid),
+        i32::try_from(limit).unwrap_or(i32::MAX),
+    )
+    .fetch_all(store.pool())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.org_id.into(), row.id.into())).collect())
 }
 
 /// The open proposal of each of these entities that has one.

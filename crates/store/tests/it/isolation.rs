@@ -237,8 +237,12 @@ async fn functions_that_look_across_organisations_return_what_is_designed() {
         results,
         [
             "consent_lookup: TABLE(org_id uuid, id uuid)",
+            "cycles_running: TABLE(org_id uuid, id uuid, workflow_id text)",
+            "idempotency_forget: bigint",
             "intents_due: TABLE(org_id uuid, id uuid, kind text, subject_id uuid)",
             "organisations_with_schedule: TABLE(org_id uuid)",
+            "platforms_complete_to: TABLE(platform text, complete_to timestamp with time zone)",
+            "proposals_open: TABLE(org_id uuid, id uuid)",
             "session_lookup: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text)",
             "sign_in_lookup: TABLE(user_id uuid, user_name text, password_hash text, org_id uuid)",
             "user_create: boolean",

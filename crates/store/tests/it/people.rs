@@ -90,6 +90,7 @@ async fn a_consent_is_answered_once_and_exchanged_once() {
     let world = World::new(&database.store, "a@example.org").await;
     let mut tx = world.tx().await;
     let new = |state: &str| consent::New {
+        purpose: consent::Purpose::Onboard,
         connection: world.connection,
         user: world.user,
         state: state.to_owned(),
@@ -183,7 +184,10 @@ async fn a_repeated_request_gets_the_same_answer() {
     idempotency::forget(&mut tx, "key").await.unwrap();
     assert_eq!(ask(&mut tx, b"request", 60).await, replay, "an answer is not forgotten");
     assert!(matches!(idempotency::finish(&mut tx, "none", 200, None).await, Err(Error::NotFound { .. })));
-    assert_eq!(idempotency::forget_before(&mut tx, after(61)).await.unwrap(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(idempotency::forget_before(&database.store, after(1), 10).await.unwrap(), 0, "it is kept for a while");
+    assert_eq!(idempotency::forget_before(&database.store, after(61), 10).await.unwrap(), 1);
+    let mut tx = world.tx().await;
     assert_eq!(ask(&mut tx, b"another", 62).await, Begun::Fresh);
     idempotency::forget(&mut tx, "key").await.unwrap();
     assert_eq!(ask(&mut tx, b"request", 63).await, Begun::Fresh);
@@ -231,6 +235,14 @@ async fn an_organisation_has_one_open_onboarding() {
     assert!(new && again.id != id, "a closed one is not in the way");
     assert_eq!(onboarding::latest(&mut tx).await.unwrap().unwrap().id, again.id);
     assert_eq!(onboarding::fetch(&mut tx, id).await.unwrap().state, State::Cancelled);
+
+    assert!(onboarding::advance(&mut tx, again.id, State::Ready, after(8)).await.unwrap());
+    assert!(onboarding::close(&mut tx, again.id, State::Done, None, after(9)).await.unwrap());
+    assert_eq!(onboarding::hold(&mut tx, again.id).await.unwrap(), State::Done);
+    let (later, _) = onboarding::start(&mut tx, world.user, after(10)).await.unwrap();
+    assert!(onboarding::close(&mut tx, later.id, State::Cancelled, None, after(11)).await.unwrap());
+    let latest = onboarding::latest(&mut tx).await.unwrap().unwrap();
+    assert_eq!(latest.id, again.id, "the one that made the dashboard is the one that counts");
 }
 
 #[tokio::test]

@@ -324,11 +324,11 @@ async fn nothing_is_begun_while_changes_are_frozen() {
     let (_database, world) = world().await;
     let mut tx = world.tx().await;
     let id = approved(&world, &mut tx).await;
-    assert!(organisation::set_frozen(&mut tx, true, world.user, after(1)).await.unwrap());
-    assert!(!organisation::set_frozen(&mut tx, true, world.user, after(1)).await.unwrap());
+    assert!(organisation::set_frozen(&mut tx, true, world.user, None, after(1)).await.unwrap());
+    assert!(!organisation::set_frozen(&mut tx, true, world.user, None, after(1)).await.unwrap());
     assert!(matches!(attempt::begin(&mut tx, id, 1, after(2)).await, Err(Error::Frozen)));
     assert_eq!(proposal::fetch(&mut tx, id).await.unwrap().state, State::Approved);
-    organisation::set_frozen(&mut tx, false, world.user, after(3)).await.unwrap();
+    organisation::set_frozen(&mut tx, false, world.user, None, after(3)).await.unwrap();
     attempt::begin(&mut tx, id, 1, after(4)).await.unwrap();
 }
 

@@ -240,6 +240,7 @@ impl World {
         session::create(&mut tx, self.user, &format!("token of {}", self.org), noon(), after(60)).await.unwrap();
         let consent = consent::New {
             connection: self.connection,
+            purpose: consent::Purpose::Onboard,
             user: self.user,
             state: format!("state of {}", self.org),
             verifier: vec![3],

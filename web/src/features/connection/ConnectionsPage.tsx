@@ -1,7 +1,6 @@
 import { Badge, Button, Group, Paper, Stack, Table, Text, Title } from "@mantine/core";
 import { useSearch } from "@tanstack/react-router";
 import { Cable } from "lucide-react";
-import { useEffect } from "react";
 import { useConnections, useReconnect } from "../../api/queries";
 import type { Connection } from "../../api/types";
 import type { MessageId } from "../../app/messages";
@@ -13,20 +12,20 @@ import { Loading, Nothing } from "../../ui/states";
 import { TableFrame } from "../../ui/TableFrame";
 import { useText } from "../../ui/text";
 import { useZone } from "../../ui/useZone";
-import { consentProblem } from "../onboarding/consentProblem";
-import { forgetReconnecting, noteReconnecting } from "../onboarding/reconnecting";
+import { ConsentProblem } from "../onboarding/ConsentProblem";
+import { ChangeAccounts } from "./ChangeAccounts";
+import { Reconnection } from "./Reconnection";
 
 /** Each link to a platform: is it well, why not, whose turn is it. */
 export function ConnectionsPage() {
   const text = useText();
-  const { problem } = useSearch({ from: "/shell/connections" });
+  const { problem, reconnected } = useSearch({ from: "/shell/connections" });
   const query = useConnections();
   const connections = query.data?.items ?? [];
-  useEffect(forgetReconnecting, []);
   return (
     <Stack gap="lg">
       <PageTitle title={text("connections.title")} lead={text("connections.lead")} />
-      {problem ? <ProblemAlert problem={consentProblem(problem, text)} /> : null}
+      {problem && !reconnected ? <ConsentProblem code={problem} /> : null}
       {query.error ? (
         <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />
       ) : null}
@@ -39,7 +38,11 @@ export function ConnectionsPage() {
         </Paper>
       ) : null}
       {connections.map((connection) => (
-        <ConnectionCard key={connection.id} connection={connection} />
+        <ConnectionCard
+          key={connection.id}
+          connection={connection}
+          returned={connection.id === reconnected}
+        />
       ))}
     </Stack>
   );
@@ -62,7 +65,8 @@ const CAUSES: Readonly<Record<string, MessageId>> = {
   error: "connection.cause.error",
 };
 
-function ConnectionCard({ connection }: { connection: Connection }) {
+/** `returned` says that the person has just come back from the platform's consent page. */
+function ConnectionCard({ connection, returned }: { connection: Connection; returned: boolean }) {
   const text = useText();
   const zone = useZone();
   const reconnect = useReconnect();
@@ -71,12 +75,7 @@ function ConnectionCard({ connection }: { connection: Connection }) {
   const go = () =>
     reconnect.mutate(
       { id: connection.id },
-      {
-        onSuccess: (redirect) => {
-          noteReconnecting();
-          window.location.assign(redirect);
-        },
-      },
+      { onSuccess: (redirect) => window.location.assign(redirect) },
     );
   const urgent = connection.who_acts === "you";
   return (
@@ -102,6 +101,7 @@ function ConnectionCard({ connection }: { connection: Connection }) {
             {text("connection.reconnect")}
           </Button>
         </Group>
+        <Reconnection connection={connection} returned={returned} />
         {connection.problem ? <ProblemAlert problem={connection.problem} quiet /> : null}
         {reconnect.error ? <ProblemAlert problem={reconnect.error} /> : null}
         <dl className="facts facts-wide">
@@ -137,8 +137,9 @@ function ConnectionCard({ connection }: { connection: Connection }) {
           </div>
         </dl>
         <Accounts connection={connection} />
+        {connection.accounts.length > 0 ? <ChangeAccounts connection={connection} /> : null}
         {connection.accounts.map((account) =>
-          account.problem ? (
+          account.problem && account.selected ? (
             <ProblemAlert
               key={account.id}
               problem={{ ...account.problem, title: `${account.name}: ${account.problem.title}` }}
@@ -187,7 +188,11 @@ function Accounts({ connection }: { connection: Connection }) {
             <Table.Td>{account.currency}</Table.Td>
             <Table.Td>{zoneName(account.time_zone)}</Table.Td>
             <Table.Td>
-              <Mark kind="status" state={account.status} />
+              {account.selected ? (
+                <Mark kind="status" state={account.status} />
+              ) : (
+                text("connection.not-read")
+              )}
             </Table.Td>
           </Table.Tr>
         ))}

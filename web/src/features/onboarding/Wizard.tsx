@@ -22,8 +22,7 @@ import { ChooseStage } from "./ChooseStage";
 import { ConnectStage } from "./ConnectStage";
 import { ProvisionStage } from "./ProvisionStage";
 import { isReady, STAGES, stageOf, type Stage } from "./stages";
-import { consentProblem } from "./consentProblem";
-import { isReconnecting } from "./reconnecting";
+import { ConsentProblem } from "./ConsentProblem";
 
 export function Wizard() {
   const text = useText();
@@ -37,9 +36,8 @@ export function Wizard() {
   useEffect(() => {
     if (!onboarding || !isReady(onboarding.state)) return;
     keepOnboarding(onboarding, queries);
-    // Every consent comes back to this address: one that was asked for by "Reconnect" belongs to the connections.
-    if (isReconnecting() || problem)
-      void navigate({ to: "/connections", search: problem ? { problem } : {}, replace: true });
+    // A consent that could not be told from an old or a foreign one comes back to this address, whoever asked for it.
+    if (problem) void navigate({ to: "/connections", search: { problem }, replace: true });
     else void navigate({ to: "/", replace: true });
   }, [onboarding, problem, queries, navigate]);
   const leave = () =>
@@ -121,11 +119,9 @@ function Progress({ current }: { current: Stage }) {
 
 /** What the platform or the consent page reported. A retry starts where the person is. */
 function WizardProblem({ onboarding }: { onboarding: Onboarding | null }) {
-  const text = useText();
   const { problem: code } = useSearch({ from: "/onboarding" });
   if (onboarding?.problem) return <ProblemAlert problem={onboarding.problem} />;
-  if (code && stageOf(onboarding) === "connect")
-    return <ProblemAlert problem={consentProblem(code, text)} />;
+  if (code && stageOf(onboarding) === "connect") return <ConsentProblem code={code} />;
   return null;
 }
 

@@ -1,0 +1,60 @@
+//! The organisation's own settings: the switch that freezes all changes.
+
+use axum::extract::State;
+use domain::ErrorCode;
+use serde::Deserialize;
+use store::organisation;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::auth::Session;
+use crate::extract::Body;
+use crate::problem::{Error, Problem, Result};
+use crate::v1::session::Organisation;
+
+const TAG: &str = "organisation";
+const LONGEST_REASON: usize = 500;
+
+/// The routes of this noun.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(freeze))
+}
+
+/// Whether changes are frozen, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeIn {
+    /// True: nothing is sent to a platform any more. False: approved changes are sent again.
+    pub frozen: bool,
+    /// Why; it is kept in the audit trail.
+    #[schema(min_length = 1, max_length = 500)]
+    pub reason: String,
+}
+
+/// Freezes all changes of the organisation, or lifts the freeze. Only admins may.
+#[utoipa::path(put, path = "/organisation/freeze", operation_id = "setFreeze", tag = TAG,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
+    request_body = FreezeIn,
+    responses((status = 200, body = Organisation),
+              (status = 403, body = Problem, content_type = "application/problem+json", description = "Not an admin.")))]
+async fn freeze(
+    State(app): State<App>,
+    session: Session,
+    Body(input): Body<FreezeIn>,
+) -> Result<axum::Json<Organisation>> {
+    let FreezeIn { frozen, reason } = input;
+    let reason = reason.trim();
+    if !(1..=LONGEST_REASON).contains(&reason.chars().count()) {
+        return Err(Error::invalid("/reason", format!("This must have 1 to {LONGEST_REASON} characters.")));
+    }
+    let mut tx = app.store.begin(session.org).await?;
+    if !organisation::is_admin(&mut tx, session.user).await? {
+        return Err(Error::refused(ErrorCode::NotAllowed));
+    }
+    organisation::set_frozen(&mut tx, frozen, session.user, Some(reason), app.now()).await?;
+    let row = organisation::fetch(&mut tx).await?;
+    tx.commit().await?;
+    Ok(axum::Json(row.into()))
+}
