@@ -101,6 +101,11 @@ impl TokenKeeper for Unkept {
     async fn save(&self, _: &Credentials) -> Result<(), KeeperError> {
         Ok(())
     }
+
+    /// Nobody else has them.
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        Ok(Box::new(()))
+    }
 }
 
 /// The credentials that a consent brought and no connection has taken over yet.
@@ -126,6 +131,11 @@ impl TokenKeeper for OfferedPort {
         let mut tx = self.store.begin(self.org).await?;
         store::consent::offer(&mut tx, self.consent, &sealed).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Only the workflow of the consent uses them, one step after the other.
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        Ok(Box::new(()))
     }
 }
 
