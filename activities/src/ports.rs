@@ -101,6 +101,10 @@ impl TokenKeeper for Unkept {
     async fn save(&self, _: &Credentials) -> Result<(), KeeperError> {
         Ok(())
     }
+
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        Ok(Box::new(()))
+    }
 }
 
 /// The credentials that a consent brought and no connection has taken over yet.
@@ -126,6 +130,11 @@ impl TokenKeeper for OfferedPort {
         let mut tx = self.store.begin(self.org).await?;
         store::consent::offer(&mut tx, self.consent, &sealed).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// One step of one workflow uses them.
+    async fn alone(&self) -> Result<Box<dyn Send>, KeeperError> {
+        Ok(Box::new(()))
     }
 }
 
