@@ -18,7 +18,8 @@ pub(crate) async fn finishing<T>(
     ctx: ActivityContext,
     mut work: BoxFuture<'_, Result<T, ActivityError>>,
 ) -> Result<T, ActivityError> {
-    let mut tick = tokio::time::interval_at(Instant::now() + INTERVAL, INTERVAL);
+    let interval = ctx.info().heartbeat_timeout.unwrap_or(USUAL_TIMEOUT) / 2;
+    let mut tick = tokio::time::interval_at(Instant::now() + interval, interval);
     loop {
         tokio::select! {
             done = &mut work => return done,

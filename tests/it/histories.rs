@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use domain::ids::ProposalId;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
-use harness::histories::{self, Ending, activities, change_row, closed, ending, keep, recorded, texts};
+use harness::histories::{self, Ending, activities, alter, change_row, closed, ending, keep, recorded, texts};
 use harness::journey::{Agency, PATIENCE};
 use harness::stack::{Options, Stack};
 use harness::wait::until;

@@ -49,7 +49,7 @@ pub fn patient(org: OrgId, urgency: Urgency, limit: Duration, patience: Duration
     let timeouts =
         ActivityCloseTimeouts::ScheduleAndStartToClose { schedule_to_close: patience, start_to_close: limit };
     ActivityOptions::with_close_timeouts(timeouts)
-        .heartbeat_timeout(HEARTBEAT_TIMEOUT)
+        .heartbeat_timeout(heartbeat_timeout(urgency))
         .retry_policy(retry(0))
         .priority(priority(org, urgency))
         .build()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ids::CommitId;
-use domain::pull as law;
+use domain::pull::{self as law, Remedy};
 use lakehouse::Prepared;
 use store::commit::{Commit, Committed, CycleCommit, Stats};
 use workflows::contract::ingestion::{CommittedV1, CycleStepV1};
@@ -92,12 +92,17 @@ async fn leave_out(depot: &Depot, input: &CycleStepV1, error: lakehouse::Error) 
     tracing::warn!(pull.id = %id, error.code = %code, "pull {id} is left out: {detail}");
     let mut tx = depot.store.begin(input.org).await?;
     let pull = store::pull::fetch(&mut tx, id).await?;
-    if pull.attempts + 1 < law::most_failures(pull.kind) {
-        let wait = TimeDelta::seconds(i64::from(law::retry_wait_seconds(pull.attempts)));
-        let refused_at = matches!(error, lakehouse::Error::Rejected { .. }).then_some(now);
-        store::pull::send_back(&mut tx, id, now + wait, code, Some(&detail), refused_at).await?;
-    } else {
-        store::pull::fail(&mut tx, id, code, Some(&detail), Some(input.cycle), now).await?;
+    let wait = TimeDelta::seconds(i64::from(law::retry_wait_seconds(pull.attempts)));
+    let refused = matches!(error, lakehouse::Error::Rejected { .. });
+    match law::remedy(pull.kind, pull.attempts, code, refused) {
+        // What is staged is lost in either way; a report that is of use may be fetched once more.
+        Remedy::AskAnew | Remedy::Wait => {
+            let refused_at = refused.then_some(now);
+            store::pull::send_back(&mut tx, id, now + wait, code, Some(&detail), refused_at).await?;
+        }
+        Remedy::GiveUp => {
+            store::pull::fail(&mut tx, id, code, Some(&detail), Some(input.cycle), now).await?;
+        }
     }
     Ok(tx.commit().await?)
 }

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::DayRange;
-use domain::pull::{Kind, slices};
+use domain::pull::{DAYS_PER_PULL, Kind, slices};
 use store::pull::Plan;
 
 use super::harvest::Desk;

@@ -146,7 +146,8 @@ pub fn retry_wait_seconds(attempts: u32) -> u32 {
 }
 
 /// How often a pull may fail before it is given up. A tick is given up at once: the next one reads the same days.
-const fn most_failures(kind: Kind) -> u32 {
+#[must_use]
+pub const fn most_failures(kind: Kind) -> u32 {
     match kind {
         Kind::Tick => 1,
         Kind::FirstSlice | Kind::Lookback | Kind::Backfill | Kind::Manual => 12,

@@ -183,10 +183,8 @@ pub async fn platforms_complete_to(store: &Store) -> Result<Vec<(Platform, DateT
     let rows = sqlx::query!(r#"SELECT platform AS "platform!", complete_to FROM platforms_complete_to()"#)
         .fetch_all(store.pool())
         .await?;
-    rows.into_iter()
-        .filter_map(|row| Some((row.platform, row.complete_to?)))
-        .map(|(platform, complete_to)| Ok((parsed("platform", &platform)?, complete_to)))
-        .collect()
+    let known = rows.into_iter().filter_map(|row| Some((row.platform, row.complete_to?)));
+    known.map(|(platform, complete_to): (String, _)| Ok((parsed("platform", &platform)?, complete_to))).collect()
 }
 
 /// The pulls that the chosen accounts' newest numbers come from: what a decision is based on.

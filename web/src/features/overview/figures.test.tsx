@@ -11,6 +11,7 @@ import { show } from "../../test/render";
 const eur = (amount: string) => ({ amount, currency: "EUR" });
 const week = { first: "2026-11-14", last: "2026-11-20" };
 const me: Me = {
+  now: "2026-11-21T12:00:00Z",
   user: { id: "usr_1", email: "ana@agency.example", name: "Ana" },
   organisation: {
     id: "org_1",
@@ -21,6 +22,7 @@ const me: Me = {
   },
   onboarding: onboardingWith({ state: "done" }),
   open_proposals: 0,
+  now: "2026-11-21T12:00:00Z",
 };
 const early: Overview = {
   totals: [{ currency: "EUR", delivered: eur("1234.50"), days: week, judged: null }],

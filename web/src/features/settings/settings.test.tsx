@@ -7,6 +7,7 @@ import { show } from "../../test/render";
 import { SettingsPage } from "./SettingsPage";
 
 const me: Me = {
+  now: "2026-11-21T12:00:00Z",
   user: { id: "usr_1", email: "ana@agency.example", name: "Ana" },
   organisation: {
     id: "org_1",
