@@ -78,14 +78,14 @@ async fn lookback_never_made(stack: &Stack, agency: &mut Watched) -> Result<()> 
     sandbox.advance(25 * HOUR_SECONDS).await?;
     agency.agency.sign_in_again().await?;
     agency.cycle().await?;
-    let stuck = is_open(agency, Kind::Lookback).await?.context("no lookback was asked for")?;
+    let waiting = is_open(agency, Kind::Lookback).await?.context("no lookback was asked for")?;
     agency.is_well().await?;
     sandbox.advance(12 * HOUR_SECONDS).await?;
     agency.agency.sign_in_again().await?;
     agency.cycle().await?;
     let anew = is_open(agency, Kind::Lookback).await?.context("the lookback is given up")?;
-    let refused = anew.refused_at.is_some() && anew.ticket != stuck.ticket;
-    ensure!(anew.id == stuck.id && refused, "not asked for anew: {anew:#?}");
+    let refused = anew.refused_at.is_some() && anew.ticket != waiting.ticket;
+    ensure!(anew.id == waiting.id && refused, "not asked for anew: {anew:#?}");
     agency.settle().await?;
     agency.is_well().await
 }

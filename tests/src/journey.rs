@@ -166,20 +166,6 @@ impl Agency {
         .await
     }
 
-    /// Has the rules judge everything now, and waits for what they found.
-    ///
-    /// # Errors
-    /// When it is refused, fails or takes too long.
-    pub async fn evaluate(&self) -> Result<Value> {
-        let started = self.person.send(Method::POST, "/api/v1/evaluations", json!({})).await?;
-        let path = format!("/api/v1/evaluations/{}", started["id"].as_str().context("the evaluation's id")?);
-        let ended =
-            until_is("the evaluation to end", PATIENCE, || self.person.get(&path), |seen| seen["state"] != "running")
-                .await?;
-        ensure!(ended["state"] == "done", "the evaluation is {}: {}", ended["state"], ended["problem"]);
-        Ok(ended)
-    }
-
     /// The newest proposals on which this person may still decide at `now`.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub(super) struct Batch {
 /// A fetched pull with what was staged of it.
 struct Staged<'a> {
     pull: &'a Pull,
-    staged: StagedPull,
+    files: StagedPull,
     definition: &'a Definition,
     zones: BTreeMap<&'a str, TimeZone>,
 }
@@ -79,11 +79,11 @@ impl Batch {
         let replacement = Replacement::of(&held, staged.iter().flat_map(Staged::claims));
         for one in staged {
             self.watermarks.extend(one.watermarks(&replacement)?);
-            let (id, rows, days) = (one.pull.id, one.staged.rows, replacement.days_of(one.pull.id));
+            let (id, rows, days) = (one.pull.id, one.files.rows, replacement.days_of(one.pull.id));
             self.landed.push(LandedPull { pull: id, unchanged: !replacement.differs(id), rows });
             if !days.is_empty() {
                 let scope = scope(tx.org(), one.pull, one.definition, &accounts);
-                self.landings.push(Landing { scope, staged: one.staged, days });
+                self.landings.push(Landing { scope, staged: one.files, days });
             }
         }
         Ok(())
@@ -124,10 +124,10 @@ impl<'a> Staged<'a> {
         accounts: &'a [Account],
     ) -> Result<Self, Error> {
         let Fetched { pull, staged } = fetched;
-        let staged = serde_json::from_value(staged.clone()).map_err(|error| unusable(pull, error.to_string()))?;
+        let files = serde_json::from_value(staged.clone()).map_err(|error| unusable(pull, error.to_string()))?;
         let definition = definitions.get(&pull.report).ok_or(Error::Missing { what: "report definition" })?;
         let zones = accounts.iter().map(|account| (account.platform_id.as_str(), account.time_zone)).collect();
-        Ok(Self { pull, staged, definition, zones })
+        Ok(Self { pull, files, definition, zones })
     }
 
     fn requested_at(&self) -> DateTime<Utc> {
@@ -139,7 +139,7 @@ impl<'a> Staged<'a> {
     }
 
     fn claims(&self) -> impl Iterator<Item = (Place, Claim)> {
-        self.staged.slices.iter().map(|slice| {
+        self.files.slices.iter().map(|slice| {
             let (pull, requested_at) = (self.pull.id, self.requested_at());
             let claim = Claim { pull, requested_at, content_hash: slice.content_hash.clone(), rows: slice.rows };
             (self.place(slice), claim)
@@ -148,9 +148,9 @@ impl<'a> Staged<'a> {
 
     /// The watermarks of the places for which this pull is the newest.
     fn watermarks(&self, replacement: &Replacement) -> Result<Vec<Watermark>, Error> {
-        let as_of = self.staged.report_time.unwrap_or(self.requested_at());
+        let as_of = self.files.report_time.unwrap_or(self.requested_at());
         let mut watermarks = Vec::new();
-        for slice in &self.staged.slices {
+        for slice in &self.files.slices {
             let outcome = replacement.outcome(&self.place(slice)).filter(|outcome| outcome.newest == self.pull.id);
             let Some(outcome) = outcome else { continue };
             let zone = self.zones.get(slice.account.as_str());

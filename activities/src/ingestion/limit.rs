@@ -63,7 +63,7 @@ impl Limit {
 }
 
 fn too_slow() -> Error {
-    let detail = format!("the report's download takes longer than {} s", (HARVEST - TO_RECORD).as_secs());
+    let detail = format!("the report's download takes longer than {} s", HARVEST.saturating_sub(TO_RECORD).as_secs());
     Error::Transient { code: ErrorCode::PlatformTimeout, detail, account: None, source: None }
 }
 

@@ -129,6 +129,7 @@ fn is_our_storage_s(error: &Error) -> bool {
         Error::Store(_) | Error::Lake(_) | Error::Engine { .. } | Error::TooManyConflicts { .. } => true,
         Error::Platform(_)
         | Error::Unsettled(_)
+        | Error::Over { .. }
         | Error::Vault(_)
         | Error::Missing { .. }
         | Error::Inconsistent { .. }

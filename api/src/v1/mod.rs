@@ -23,23 +23,22 @@ pub mod series;
 pub mod session;
 
 /// All routes below `/api/v1`.
+#[must_use]
 pub fn routes() -> OpenApiRouter<App> {
-    let nouns = [
-        session::routes(),
-        onboarding::routes(),
-        consent::routes(),
-        connection::routes(),
-        overview::routes(),
-        campaign::routes(),
-        series::routes(),
-        rule::routes(),
-        evaluation::routes(),
-        proposal::routes(),
-        decision::routes(),
-        run::routes(),
-        audit::routes(),
-        organisation::routes(),
-        problem::routes(),
-    ];
-    nouns.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)
+    OpenApiRouter::new()
+        .merge(session::routes())
+        .merge(onboarding::routes())
+        .merge(consent::routes())
+        .merge(connection::routes())
+        .merge(overview::routes())
+        .merge(campaign::routes())
+        .merge(series::routes())
+        .merge(rule::routes())
+        .merge(evaluation::routes())
+        .merge(proposal::routes())
+        .merge(decision::routes())
+        .merge(run::routes())
+        .merge(audit::routes())
+        .merge(organisation::routes())
+        .merge(problem::routes())
 }

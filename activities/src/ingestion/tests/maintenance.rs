@@ -103,10 +103,10 @@ async fn a_cycle_that_commits_beside_it_loses_nothing() {
         staged(&world, Kind::Tick, "a", 10 + round, &impressions).await;
         let (commits, tidies) = (world.cycle(&format!("c{round}")).await, world.cycle(&format!("t{round}")).await);
         let depot = world.at(after(DECADE * round));
-        let (committed, tidied) =
+        let (landing, upkeep) =
             tokio::join!(commit::run(&world.depot, &commits), maintenance::tidy(&depot, &tidies, &limits));
-        assert_eq!(committed.unwrap().landed, 1);
-        tidied.unwrap();
+        assert_eq!(landing.unwrap().landed, 1);
+        upkeep.unwrap();
         assert_eq!(world.gold().await.into_values().collect::<Vec<_>>(), [impressions]);
     }
 }

@@ -151,7 +151,9 @@ impl World {
         let scope = scope(self.org, &pull, &self.definition, &accounts);
         let mut batch = RowBatch::with_capacity(6, rows.len());
         for &(day, account, line, impressions) in rows {
-            [day, account, "EUR", line, impressions, "1.5"].iter().for_each(|cell| batch.push(cell));
+            for cell in [day, account, "EUR", line, impressions, "1.5"] {
+                batch.push(cell);
+            }
         }
         let chunks = [Ok::<_, std::convert::Infallible>(Chunk::Rows(batch)), Ok(Chunk::End(Trailer::default()))];
         let chunks = futures::stream::iter(chunks);

@@ -92,8 +92,8 @@ impl Fault {
         stated.unwrap_or(if self.message.contains("per day") { DAY_WAIT } else { DEFAULT_WAIT })
     }
 
-    /// The name of the limit that was reached: "Requests per minute per advertiser", or in newer parts of Google's stack
-    /// "DefaultRequestsPerMinutePerProjectPerUser".
+    /// The name of the limit that was reached: `Requests per minute per advertiser`, or in newer parts of Google's stack
+    /// `DefaultRequestsPerMinutePerProjectPerUser`.
     fn limit(&self) -> Option<&str> {
         let told = self.details.iter().map(|detail| detail.metadata.quota_limit.as_str());
         let quoted = || self.message.split_once("limit '")?.1.split('\'').next();

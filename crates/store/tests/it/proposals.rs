@@ -207,9 +207,9 @@ async fn what_nobody_decided_in_time_is_closed_and_out_of_the_way() {
     assert_eq!(proposal::create(&mut tx, &world.proposal(), before).await.unwrap(), None, "it still stands");
     assert_eq!(proposal::expire_overdue(&mut tx, expires).await.unwrap(), 1);
     assert_eq!(proposal::expire_overdue(&mut tx, expires).await.unwrap(), 0, "once is enough");
-    let expired = proposal::fetch(&mut tx, id).await.unwrap();
-    assert_eq!((expired.state, expired.closed_at), (State::Expired, Some(expires)));
-    assert_eq!(expired.error_code, Some(ErrorCode::ProposalExpired));
+    let closed = proposal::fetch(&mut tx, id).await.unwrap();
+    assert_eq!((closed.state, closed.closed_at), (State::Expired, Some(expires)));
+    assert_eq!(closed.error_code, Some(ErrorCode::ProposalExpired));
     assert_eq!(trail(&mut tx, id).await, ["proposal.create", "proposal.expire"]);
     assert!(
         proposal::create(&mut tx, &world.proposal(), expires).await.unwrap().is_some(),

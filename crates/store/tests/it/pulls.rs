@@ -154,7 +154,7 @@ async fn history_that_was_given_up_is_a_hole_until_its_days_have_come() {
         let id = pull::plan(&mut tx, &world.plan(kind, range), noon()).await.unwrap().unwrap();
         assert!(pull::fail(&mut tx, id, ErrorCode::ReportNullKey, None, None, noon()).await.unwrap());
     }
-    let holes = async |tx: &mut store::Tx, accounts: &[String], minute| {
+    let holes = async |tx: &mut Tx, accounts: &[String], minute| {
         pull::list_holes(tx, world.connection, world.report, accounts, after(minute), 5).await.unwrap()
     };
     let hole = pull::Hole { kind: Kind::Backfill, days: range };
