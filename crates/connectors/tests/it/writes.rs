@@ -81,7 +81,8 @@ async fn a_refusal_is_no_unknown_outcome() {
         (fault(404, "NOT_FOUND", "no such line"), ErrorCode::LineGone),
         (fault(409, "ABORTED", "concurrent"), ErrorCode::PlatformUnavailable),
         (fault(409, "ALREADY_EXISTS", "twice"), ErrorCode::PlatformRejected),
-        (fault(429, "RESOURCE_EXHAUSTED", "slow down"), ErrorCode::RateLimited),
+        // It names the advertiser: that one alone is to slow down.
+        (fault(429, "RESOURCE_EXHAUSTED", "quota of limit 'Writes per minute per advertiser'"), ErrorCode::RateLimited),
     ];
     for (reply, code) in refusals {
         let world = world().await;
