@@ -82,15 +82,17 @@ async fn cancelled_within(stack: &Stack, client: &Client, email: &str, table: &s
 }
 
 async fn reconnections(stack: &Stack, client: &Client, agency: &Agency) -> Result<()> {
-    let id = reconnect(stack, agency, PLANNER).await?;
+    let connection = connection_of(agency).await?;
+    let reconnect = async |user| reconnect(stack, agency, &connection, user).await;
+    let id = reconnect(PLANNER).await?;
     took("ReconnectConnection", "happy", &closed(client, &id).await?)?;
-    let id = reconnect(stack, agency, "intern@agency.example").await?;
+    let id = reconnect("intern@agency.example").await?;
     took("ReconnectConnection", "refused", &closed(client, &id).await?)?;
 
     let mut owner = PgConnection::connect(&stack.database.owner_url).await?;
     let mut lock = owner.begin().await?;
     sqlx::query("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await?;
-    let id = reconnect(stack, agency, PLANNER).await?;
+    let id = reconnect(PLANNER).await?;
     until("the new authorisation to be adopted", PATIENCE, || async {
         Ok((activities(&histories::fetch(client, &id).await?).len() == 2).then_some(()))
     })
@@ -103,7 +105,7 @@ async fn reconnections(stack: &Stack, client: &Client, agency: &Agency) -> Resul
     // What reads the missed days can't be asked for: nothing of it happens.
     let refuse = format!("CHECK (kind <> 'ingest' OR org_id <> '{}') NOT VALID", agency.org.uuid());
     alter(stack, &format!("ALTER TABLE intents ADD CONSTRAINT refused_ingest {refuse}")).await?;
-    let id = reconnect(stack, agency, PLANNER).await?;
+    let id = reconnect(PLANNER).await?;
     took("ReconnectConnection", "failed", &closed(client, &id).await?)?;
     let secrets = "SELECT id::text FROM consents WHERE credentials IS NOT NULL OR code IS NOT NULL";
     ensure!(texts(stack, agency.org, secrets).await?.is_empty(), "a consent that is over keeps its secrets");
@@ -112,10 +114,14 @@ async fn reconnections(stack: &Stack, client: &Client, agency: &Agency) -> Resul
     Ok(())
 }
 
-/// Reconnects as a person does; the id of the workflow that exchanges the code.
-async fn reconnect(stack: &Stack, agency: &Agency, user: &str) -> Result<String> {
+async fn connection_of(agency: &Agency) -> Result<String> {
     let seen = agency.person.get("/api/v1/connections").await?;
-    let path = format!("/api/v1/connections/{}/reconnect", seen["items"][0]["id"].as_str().context("a connection")?);
+    Ok(seen["items"][0]["id"].as_str().context("a connection")?.to_owned())
+}
+
+/// Reconnects as a person does; the id of the workflow that exchanges the code.
+async fn reconnect(stack: &Stack, agency: &Agency, connection: &str, user: &str) -> Result<String> {
+    let path = format!("/api/v1/connections/{connection}/reconnect");
     let consent = agency.person.send(Method::POST, &path, json!({})).await?;
     let page = consent["redirect_url"].as_str().context("redirect_url")?;
     agency.person.consent(page, user, "allow").await?;
