@@ -34,12 +34,17 @@ async fn a_cycle_of_four_connections_stays_within_its_budget() {
 async fn whole_cycle(stack: &mut Stack) -> Result<(Cost, u64)> {
     let agency =
         Agency::sign_up(stack.person()?, "ana@agency.example", "correct horse battery staple", "Agency").await?;
-    for _ in 0..CONNECTIONS {
+    let org = agency.org;
+    for number in 1..=CONNECTIONS {
         agency.onboard().await?;
         agency.onboarding_is(&["done"]).await?;
+        if number < CONNECTIONS {
+            // The wizard sets an organisation up once: for one more connection it has to forget that it did.
+            histories::change_row(stack, org, "UPDATE onboardings SET state = 'cancelled' WHERE state = 'done'")
+                .await?;
+        }
     }
     let client = histories::engine(stack).await?;
-    let org = agency.org;
     // Nobody but this test starts cycles from now on.
     stack.api.kill()?;
     let idle = || async {

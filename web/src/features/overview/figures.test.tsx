@@ -22,7 +22,6 @@ const me: Me = {
   },
   onboarding: onboardingWith({ state: "done" }),
   open_proposals: 0,
-  now: "2026-11-21T12:00:00Z",
 };
 const early: Overview = {
   totals: [{ currency: "EUR", delivered: eur("1234.50"), days: week, judged: null }],
