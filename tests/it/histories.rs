@@ -312,13 +312,13 @@ async fn decide_early(stack: &mut Stack, client: &Client, agency: &Agency) -> Re
     took("WriteBack", "early", &closed(client, &id).await?)
 }
 
-async fn terminate(client: &Client, id: &str, reason: &str) -> Result<()> {
+pub(crate) async fn terminate(client: &Client, id: &str, reason: &str) -> Result<()> {
     let reason = WorkflowTerminateOptions::builder().reason(reason).build();
     Ok(client.get_workflow_handle::<WriteBack>(id).terminate(reason).await?)
 }
 
 /// Starts the workflow of a proposal that was terminated.
-async fn begin_again(client: &Client, agency: &Agency, proposal: &Value) -> Result<()> {
+pub(crate) async fn begin_again(client: &Client, agency: &Agency, proposal: &Value) -> Result<()> {
     let options = WorkflowStartOptions::new(queues::WRITE_BACKS, write_back_id(agency, proposal)?)
         .id_reuse_policy(WorkflowIdReusePolicy::AllowDuplicate)
         .build();

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use domain::ids::ProposalId;
 use harness::chaos::{Chaos, SlowLine};
+use harness::histories;
 use harness::journey::{Agency, PATIENCE};
 use harness::servers::{Postgres, variable};
 use harness::stack::{Options, Stack};
@@ -18,6 +19,8 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use store::audit::Line;
 use workflows::queues;
+
+use crate::histories::{begin_again, terminate};
 
 const PASSWORD: &str = "correct horse battery staple";
 const KILLS: usize = 20;
@@ -31,6 +34,8 @@ const CYCLE_STEPS: [&str; 4] =
     ["ingestion.harvest.v1", "ingestion.commit.v1", "rules.evaluate.v1", "ingestion.request.v1"];
 /// More rounds than twenty kills need, and fewer than a session has hours.
 const MOST_ROUNDS: usize = 8;
+/// How often a proposal is opened until a kill meets that.
+const MOST_OPENINGS: usize = 40;
 
 const WRITE_BACK: &str = "WriteBack";
 const CLOSED: [&str; 6] = ["verified", "failed", "drifted", "expired", "cancelled", "rejected"];
@@ -134,14 +139,11 @@ async fn kill_in_each_step_of_a_cycle(stack: &mut Stack, chaos: &mut Chaos, agen
 async fn kill_in_write_backs(stack: &mut Stack, chaos: &mut Chaos, line: &SlowLine) -> Result<()> {
     let agency = sign_up(stack).await?;
     line.delay(FAR_AWAY);
-    let onboarded = agency.clone();
-    let onboarding = tokio::spawn(async move {
-        onboarded.onboard().await?;
-        onboarded.onboarding_is(&["done"]).await
-    });
-    kill_in_open(stack, chaos).await?;
-    onboarding.await??;
+    agency.onboard().await?;
+    agency.onboarding_is(&["done"]).await?;
     let mut proposals = open_proposals(chaos, &agency).await?;
+    let opened = proposals.pop().context("a proposal to be opened")?;
+    kill_in_open(stack, chaos, &agency, &opened).await?;
     let first = proposals.pop().context("a proposal to learn from")?;
     agency.approve(&first).await?;
     let first_id = text(&first, "id")?;
@@ -173,17 +175,23 @@ async fn kill_in_write_backs(stack: &mut Stack, chaos: &mut Chaos, line: &SlowLi
     expect_hits(chaos, &[&APPROVED_STEPS[..], &[OPEN, CLOSE]].concat()).await
 }
 
-/// Kills the worker while the workflow of a proposal that the rules have just made begins.
-async fn kill_in_open(stack: &mut Stack, chaos: &mut Chaos) -> Result<()> {
-    let engine = chaos.engine.clone();
-    let opening = async || engine.running(WRITE_BACK).await;
-    let never = async || Ok(false);
-    while let Some(seen) = chaos.sight(opening, &[OPEN], PATIENCE, never).await? {
-        if chaos.strike(stack, seen).await? {
-            break;
+/// Kills the worker while the workflow of a proposal begins; one that was faster than the kill begins once more.
+async fn kill_in_open(stack: &mut Stack, chaos: &mut Chaos, agency: &Agency, proposal: &Value) -> Result<()> {
+    let client = histories::engine(stack).await?;
+    let workflow = queues::write_back(agency.org, text(proposal, "id")?.parse()?);
+    for _ in 0..MOST_OPENINGS {
+        terminate(&client, &workflow, "it is to begin again").await?;
+        begin_again(&client, agency, proposal).await?;
+        let engine = chaos.engine.clone();
+        let only = async || Ok(vec![workflow.clone()]);
+        let over = async || Ok(!engine.ended(&workflow).await?.is_empty());
+        if let Some(seen) = chaos.sight(only, &[OPEN], PATIENCE, over).await?
+            && chaos.strike(stack, seen).await?
+        {
+            return Ok(());
         }
     }
-    Ok(())
+    bail!("no kill in {MOST_OPENINGS} met a proposal that was being opened")
 }
 
 /// Which steps of each write-back are killed, in an order that the seed chooses.
