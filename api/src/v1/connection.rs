@@ -123,7 +123,7 @@ async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Ite
     let mut tx = app.store.begin(session.org).await?;
     let mut items = Vec::new();
     for row in connection::list(&mut tx).await? {
-        items.extend(read(&app, &mut tx, row).await?);
+        items.extend(read(&app, &mut tx, row.id).await?);
     }
     Ok(axum::Json(Items { items }))
 }
@@ -133,8 +133,7 @@ async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Ite
     params(("id" = String, Path, description = "The connection.")), responses((status = 200, body = Connection)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<ConnectionId>) -> Result<axum::Json<Connection>> {
     let mut tx = app.store.begin(session.org).await?;
-    let row = connection::fetch(&mut tx, id).await?;
-    read(&app, &mut tx, row).await?.map(axum::Json).ok_or(Error::NOT_FOUND)
+    read(&app, &mut tx, id).await?.map(axum::Json).ok_or(Error::NOT_FOUND)
 }
 
 /// Changes which advertisers are read. The history of those that are new is read; what was read of the others stays.
@@ -165,7 +164,7 @@ async fn change_accounts(
         plan_history(&mut tx, &row, &new, now).await?;
         record_choice(&mut tx, &session, &row, [were.len(), are.len()], now).await?;
     }
-    let seen = read(&app, &mut tx, row).await?.ok_or(Error::NOT_FOUND)?;
+    let seen = read(&app, &mut tx, row.id).await?.ok_or(Error::NOT_FOUND)?;
     let cycle = intent::create(&mut tx, intent::Kind::Ingest, AuditId::new().uuid(), now, now).await?;
     tx.commit().await?;
     starter::start_at_once(&app, cycle).await;
@@ -225,13 +224,15 @@ async fn record_choice(
 }
 
 /// A connection with its advertisers; `None` for one that nobody has authorised yet.
-async fn read(app: &App, tx: &mut Tx, row: connection::Connection) -> Result<Option<Connection>> {
+async fn read(app: &App, tx: &mut Tx, id: ConnectionId) -> Result<Option<Connection>> {
+    // First how reconnecting went, then the connection: one that is told as done has its new authorisation.
+    let reconnection = consent::newest_reconnect(tx, id).await?.and_then(reconnection);
+    let row = connection::fetch(tx, id).await?;
     let Some(connected_at) = row.connected_at else { return Ok(None) };
     let accounts = account::list(tx, Some(row.id)).await?;
     let fresh_as_of = watermark::complete_to(&watermark::freshness(tx, Some(row.id)).await?);
     let freshness = freshness::state(fresh_as_of, app.now(), app.settings.tick_seconds);
     let (status, who_acts) = judge(row.status, row.problem.as_ref().map(|problem| problem.code), freshness);
-    let reconnection = consent::newest_reconnect(tx, row.id).await?.and_then(reconnection);
     let connection::Connection {
         id,
         platform,

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::ErrorCode;
-use domain::report::{Chunk, Trailer};
-use futures::{Stream, StreamExt as _};
+use domain::report::{Chunk, RowBatch, Trailer};
+use futures::{Stream, StreamExt as _, stream};
 use iceberg::spec::{DataFile, FormatVersion, Schema, StructType, serialize_data_file_to_json};
 
 use crate::ahead::ahead;
@@ -38,14 +38,16 @@ impl Lake {
     where
         E: Send + 'static,
     {
-        let mapping = Mapping::of(&scope.definition)?;
+        let mapping = Arc::new(Mapping::of(&scope.definition)?);
         let bronze = self.load_existing(pointers, scope.org, &bronze_table(&scope.definition)).await?;
         let metadata = bronze.metadata();
         let evolved = Shape::bronze(&mapping).evolve(metadata)?;
         let schema = evolved.map_or_else(|| metadata.current_schema().clone(), Arc::new);
         let folder = metadata.location().to_owned();
         let mut writer = BronzeWriter::new(scope, &mapping, &self.io, folder, schema.clone())?;
-        let staged = Box::pin(fill(&mut writer, scope, &mapping, ahead(rows))).await;
+        // Three tasks share the work: one reads and splits, one checks, one writes.
+        let checked = check(Arc::new(scope.clone()), Arc::clone(&mapping), ahead(rows));
+        let staged = Box::pin(fill(&mut writer, scope, ahead(checked))).await;
         let described = staged.and_then(|(files, mut pull)| {
             describe_files(&mut pull, files, &schema, metadata.default_partition_type())?;
             storage::sync_folders(&self.root, writer.written.iter().map(String::as_str))?;
@@ -58,32 +60,62 @@ impl Lake {
     }
 }
 
+/// What the check of a report leads to.
+enum Checked {
+    /// Rows that are taken, the positions of their days, and the number of the first.
+    Rows { batch: RowBatch, days: Vec<usize>, first: u64 },
+    /// The report's end, with what was counted on the way.
+    End { trailer: Trailer, tally: Box<Tally> },
+}
+
+/// Checks a report's rows in the order in which they come; the first that is not right ends it.
+fn check<E>(
+    scope: Arc<PullScope>,
+    mapping: Arc<Mapping>,
+    rows: impl Stream<Item = Result<Chunk, E>> + Send + Unpin + 'static,
+) -> impl Stream<Item = Result<Checked, StageError<E>>> + Send
+where
+    E: Send + 'static,
+{
+    let tally = Some(Box::new(Tally::new(Arc::clone(&scope), mapping)));
+    stream::try_unfold((rows, tally), move |(mut rows, tally)| {
+        let pull = scope.pull;
+        async move {
+            let refuse = |rejection| Error::Rejected { pull, rejection };
+            let Some(chunk) = rows.next().await else { return Ok(None) };
+            match (chunk.map_err(StageError::Source)?, tally) {
+                (Chunk::Rows(batch), Some(mut tally)) => {
+                    let first = tally.rows + 1;
+                    tally.check(&batch).map_err(refuse)?;
+                    let days = std::mem::take(&mut tally.row_days);
+                    Ok(Some((Checked::Rows { batch, days, first }, (rows, Some(tally)))))
+                }
+                (Chunk::End(trailer), Some(tally)) => Ok(Some((Checked::End { trailer, tally }, (rows, None)))),
+                (Chunk::Rows(_) | Chunk::End(_), None) => {
+                    let what = "there is something after the report's end";
+                    Err(refuse(Rejection::of_report(ErrorCode::ReportGarbledRow, what)).into())
+                }
+            }
+        }
+    })
+}
+
 /// Feeds the writer from the stream, and sums up what came.
 async fn fill<E>(
     writer: &mut BronzeWriter<'_>,
     scope: &PullScope,
-    mapping: &Mapping,
-    mut rows: impl Stream<Item = Result<Chunk, E>> + Unpin,
+    mut rows: impl Stream<Item = Result<Checked, StageError<E>>> + Unpin,
 ) -> Result<(Vec<DataFile>, StagedPull), StageError<E>> {
     let refuse = |rejection| Error::Rejected { pull: scope.pull, rejection };
-    let mut tally = Tally::new(scope, mapping);
-    let mut trailer: Option<Trailer> = None;
-    while let Some(chunk) = rows.next().await {
-        match chunk.map_err(StageError::Source)? {
-            Chunk::Rows(batch) if trailer.is_none() => {
-                let first = tally.rows + 1;
-                tally.check(&batch).map_err(refuse)?;
-                writer.write(&batch, &tally.row_days, first).await?;
-            }
-            Chunk::End(end) if trailer.is_none() => trailer = Some(end),
-            Chunk::Rows(_) | Chunk::End(_) => {
-                let what = "there is something after the report's end";
-                return Err(refuse(Rejection::of_report(ErrorCode::ReportGarbledRow, what)).into());
-            }
+    let mut end = None;
+    while let Some(checked) = rows.next().await {
+        match checked? {
+            Checked::Rows { batch, days, first } => writer.write(&batch, &days, first).await?,
+            Checked::End { trailer, tally } => end = Some((trailer, tally)),
         }
     }
     let truncated = || Rejection::of_report(ErrorCode::ReportTruncated, "the report has no end");
-    let trailer = trailer.ok_or_else(|| refuse(truncated()))?;
+    let (trailer, tally) = end.ok_or_else(|| refuse(truncated()))?;
     let checks = totals::reconcile(scope, &tally.sums, tally.rows, &trailer).map_err(refuse)?;
     let files = writer.close().await?;
     let pull = StagedPull {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
 use domain::report::{Measure, RowBatch};
@@ -43,10 +44,11 @@ pub(crate) struct Sum {
 }
 
 /// Checks rows, and adds them up.
-pub(crate) struct Tally<'a> {
-    scope: &'a PullScope,
-    mapping: &'a Mapping,
-    accounts: Vec<(&'a str, Currency)>,
+#[derive(Debug)]
+pub(crate) struct Tally {
+    scope: Arc<PullScope>,
+    mapping: Arc<Mapping>,
+    accounts: Vec<(String, Currency)>,
     days: usize,
     slots: Vec<Slot>,
     pub(crate) sums: Vec<Sum>,
@@ -58,9 +60,9 @@ pub(crate) struct Tally<'a> {
     scratch: Vec<u8>,
 }
 
-impl<'a> Tally<'a> {
-    pub(crate) fn new(scope: &'a PullScope, mapping: &'a Mapping) -> Self {
-        let accounts: Vec<_> = scope.accounts.iter().map(|(id, currency)| (id.as_str(), *currency)).collect();
+impl Tally {
+    pub(crate) fn new(scope: Arc<PullScope>, mapping: Arc<Mapping>) -> Self {
+        let accounts: Vec<_> = scope.accounts.iter().map(|(id, currency)| (id.clone(), *currency)).collect();
         let days = usize::try_from(scope.days.len()).unwrap_or_default();
         let sum = |(measure, column)| Sum { measure, column, nanos: 0, digits: 0, withheld: 0, rounded: 0 };
         Self {
@@ -128,7 +130,7 @@ impl<'a> Tally<'a> {
         if self.accounts.get(self.last_account).is_some_and(|(known, _)| *known == id) {
             return Ok(self.last_account);
         }
-        let found = self.accounts.binary_search_by_key(&id, |(known, _)| known);
+        let found = self.accounts.binary_search_by_key(&id, |(known, _)| known.as_str());
         self.last_account = found.map_err(|_| {
             let what = "an account that was not asked for";
             self.reject(ErrorCode::ReportGarbledRow, self.mapping.account, what, cell)
@@ -179,10 +181,10 @@ impl<'a> Tally<'a> {
     /// What came for each account and day.
     pub(crate) fn slices(&self) -> Result<Vec<StagedSlice>> {
         let places =
-            self.accounts.iter().flat_map(|(account, _)| self.scope.days.days().map(move |day| (*account, day)));
+            self.accounts.iter().flat_map(|(account, _)| self.scope.days.days().map(move |day| (account, day)));
         let slices = places.zip(&self.slots).map(|((account, day), slot)| {
             Ok(StagedSlice {
-                account: account.to_owned(),
+                account: account.clone(),
                 day,
                 rows: slot.rows,
                 content_hash: format!("{:032x}{:08x}", slot.hash, slot.rows),
