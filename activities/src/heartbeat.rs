@@ -12,24 +12,20 @@ use tokio::time::Instant;
 /// For an activity whose caller gave it no heartbeat timeout.
 const USUAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As [`beating`], for work that must not be dropped halfway: cancelled, it goes on to its end, where it finds out by
-/// itself that it is not wanted and takes back what it made.
-pub(crate) async fn finishing<T>(
+/// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
+pub(crate) async fn beating<T>(
     ctx: ActivityContext,
-    mut work: BoxFuture<'_, Result<T, ActivityError>>,
+    work: BoxFuture<'_, Result<T, ActivityError>>,
 ) -> Result<T, ActivityError> {
-    let interval = ctx.info().heartbeat_timeout.unwrap_or(USUAL_TIMEOUT) / 2;
-    let mut tick = tokio::time::interval_at(Instant::now() + interval, interval);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            _ = tick.tick() => ctx.record_heartbeat(()).await?,
-        }
+    tokio::select! {
+        done = finishing(ctx.clone(), work) => done,
+        () = ctx.cancelled() => Err(ActivityError::cancelled()),
     }
 }
 
-/// Runs `work` to its end, beating beside it; ends early with `cancelled` when the server asks for that.
-pub(crate) async fn beating<T>(
+/// As [`beating`], for work that must not be dropped halfway: cancelled, it goes on to its end, where it finds out by
+/// itself that it is not wanted and takes back what it made.
+pub(crate) async fn finishing<T>(
     ctx: ActivityContext,
     mut work: BoxFuture<'_, Result<T, ActivityError>>,
 ) -> Result<T, ActivityError> {
@@ -39,7 +35,6 @@ pub(crate) async fn beating<T>(
     loop {
         tokio::select! {
             done = &mut work => return done,
-            () = ctx.cancelled() => return Err(ActivityError::cancelled()),
             _ = tick.tick() => ctx.record_heartbeat(()).await?,
         }
     }
