@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use connectors::{Access, Credentials, PlatformAccount};
 use domain::error_code::{Class, ErrorCode};
 use domain::ids::{ConnectionId, OnboardingId, OrgId, UserId};
-use domain::pull::{DAYS_PER_PULL, HISTORY_DAYS, Kind, slices};
+use domain::pull::{HISTORY_DAYS, Kind};
 use domain::{DayRange, EntityStatus};
 use futures::FutureExt as _;
 use runtime::places;
@@ -302,20 +302,18 @@ async fn provision(context: &Context, input: &ProvisionV1) -> Result<Provisioned
     let today = accounts.iter().map(|account| account.time_zone.day_at(now)).max();
     let today = today.ok_or(Error::Missing { what: "chosen account" })?;
     let first = DayRange::ending(today, FIRST_SLICE_DAYS);
-    let mut planned = vec![(Kind::FirstSlice, first)];
     let before = first.first().pred_opt().unwrap_or(first.first());
-    let history = DayRange::ending(before, HISTORY_DAYS - FIRST_SLICE_DAYS);
-    planned.extend(slices(history, DAYS_PER_PULL).into_iter().map(|days| (Kind::Backfill, days)));
-    let platform_ids: Vec<String> = accounts.into_iter().map(|account| account.platform_id).collect();
-    for (kind, days) in &planned {
-        let (connection, report, accounts) = (input.connection, definition.id, platform_ids.clone());
-        let plan = Plan { connection, report, kind: *kind, days: *days, accounts, not_before: None };
-        store::pull::plan(&mut tx, &plan, now).await?;
-    }
+    let rest = DayRange::ending(before, HISTORY_DAYS - FIRST_SLICE_DAYS);
+    let accounts: Vec<String> = accounts.into_iter().map(|account| account.platform_id).collect();
+    let (connection, report) = (input.connection, definition.id);
+    let first = Plan { connection, report, kind: Kind::FirstSlice, days: first, accounts, not_before: None };
+    let history = Plan { kind: Kind::Backfill, days: rest, ..first.clone() };
+    store::pull::plan(&mut tx, &first, now).await?;
+    let pulls = 1 + store::pull::plan_history(&mut tx, &history, now).await?.len();
     step_done(&mut tx, input.onboarding, StepKey::Provision, "tables, reports and the pacing rule are there", context)
         .await?;
     tx.commit().await?;
-    Ok(ProvisionedV1 { pulls: u32::try_from(planned.len()).unwrap_or(u32::MAX), as_of: now })
+    Ok(ProvisionedV1 { pulls: u32::try_from(pulls).unwrap_or(u32::MAX), as_of: now })
 }
 
 /// Makes the schedule while the onboarding is held: an undo comes before it, and there is none, or after it, and removes it.

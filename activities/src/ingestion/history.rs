@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::DayRange;
-use domain::pull::{DAYS_PER_PULL, Kind, slices};
+use domain::pull::Kind;
 use store::pull::Plan;
 
 use super::harvest::Desk;
@@ -28,11 +28,9 @@ pub(super) async fn plan(desk: &Desk<'_>, now: DateTime<Utc>) -> Result<(), Erro
             connection.id = %connection,
             "connection {connection}: {} more days of history, from {} on", days.len(), days.first()
         );
-        for days in slices(days, DAYS_PER_PULL) {
-            let (report, accounts) = (definition.id, accounts.clone());
-            let plan = Plan { connection, report, kind: Kind::Backfill, days, accounts, not_before: None };
-            store::pull::plan(&mut tx, &plan, now).await?;
-        }
+        let (report, accounts) = (definition.id, accounts.clone());
+        let history = Plan { connection, report, kind: Kind::Backfill, days, accounts, not_before: None };
+        store::pull::plan_history(&mut tx, &history, now).await?;
     }
     Ok(tx.commit().await?)
 }

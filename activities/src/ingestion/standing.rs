@@ -11,7 +11,7 @@ use connectors::PlatformAccount;
 use domain::DayRange;
 use domain::error_code::{Class, ErrorCode};
 use domain::ids::ConnectionId;
-use domain::pull::{DAYS_PER_PULL, HISTORY_DAYS, Kind, slices};
+use domain::pull::{HISTORY_DAYS, Kind};
 use domain::report::Definition;
 use store::account::{Account, Discovered, Status as AccountStatus};
 use store::connection::Status;
@@ -107,16 +107,14 @@ pub(crate) async fn read_again(
 ) -> Result<u32, Error> {
     let mut planned = 0;
     let accounts = store::account::list_readable(tx, connection).await?;
-    let Some(today) = accounts.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(planned) };
+    let Some(today) = accounts.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(0) };
     let accounts: Vec<String> = accounts.into_iter().map(|account| account.platform_id).collect();
     for definition in definitions {
-        for days in slices(DayRange::ending(today, HISTORY_DAYS), DAYS_PER_PULL) {
-            let (report, accounts) = (definition.id, accounts.clone());
-            let plan = Plan { connection, report, kind: Kind::Backfill, days, accounts, not_before: None };
-            planned += u32::from(store::pull::plan(tx, &plan, now).await?.is_some());
-        }
+        let (report, days, accounts) = (definition.id, DayRange::ending(today, HISTORY_DAYS), accounts.clone());
+        let history = Plan { connection, report, kind: Kind::Backfill, days, accounts, not_before: None };
+        planned += store::pull::plan_history(tx, &history, now).await?.into_iter().flatten().count();
     }
-    Ok(planned)
+    Ok(u32::try_from(planned).unwrap_or(u32::MAX))
 }
 
 async fn chosen(desk: &Desk<'_>) -> Result<Vec<Account>, Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use domain::ids::{AuditId, ConnectionId};
-use domain::pull::{DAYS_PER_PULL, HISTORY_DAYS, Kind, slices};
+use domain::pull::{HISTORY_DAYS, Kind};
 use domain::{DayRange, ErrorCode};
 use serde::{Deserialize, Serialize};
 use store::pull::Plan;
@@ -190,14 +190,11 @@ async fn plan_history(
     let Some(today) = new.iter().map(|account| account.time_zone.day_at(now)).max() else { return Ok(()) };
     let accounts: Vec<String> = new.iter().map(|account| account.platform_id.clone()).collect();
     for definition in report::list(tx, row.platform).await? {
-        for days in slices(DayRange::ending(today, HISTORY_DAYS), DAYS_PER_PULL) {
-            let (report, accounts) = (definition.id, accounts.clone());
-            let plan = Plan { connection: row.id, report, kind: Kind::Manual, days, accounts, not_before: None };
-            if pull::plan(tx, &plan, now).await?.is_none() {
-                let detail =
-                    "The history of the advertisers chosen last is still on its way: try again in some minutes.";
-                return Err(refused(detail));
-            }
+        let (report, days, accounts) = (definition.id, DayRange::ending(today, HISTORY_DAYS), accounts.clone());
+        let history = Plan { connection: row.id, report, kind: Kind::Manual, days, accounts, not_before: None };
+        if pull::plan_history(tx, &history, now).await?.contains(&None) {
+            let detail = "The history of the advertisers chosen last is still on its way: try again in some minutes.";
+            return Err(refused(detail));
         }
     }
     Ok(())

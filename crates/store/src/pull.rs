@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::ids::{ConnectionId, CycleId, PullId, ReportId};
-use domain::pull::{Kind, Past, State};
+use domain::pull::{DAYS_PER_PULL, Kind, Past, State, slices};
 use domain::{DayRange, ErrorCode, Platform};
 use serde_json::Value;
 
@@ -152,6 +152,19 @@ pub async fn plan(tx: &mut Tx, plan: &Plan, at: DateTime<Utc>) -> Result<Option<
     .execute(tx.conn())
     .await?;
     Ok((done.rows_affected() > 0).then_some(id))
+}
+
+/// Plans days of history, cut into pieces that a report makes quickly, newest first: each piece's pull, or `None` where one
+/// is on its way already.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_history(tx: &mut Tx, whole: &Plan, at: DateTime<Utc>) -> Result<Vec<Option<PullId>>> {
+    let mut pulls = Vec::new();
+    for days in slices(whole.days, DAYS_PER_PULL) {
+        pulls.push(plan(tx, &Plan { days, ..whole.clone() }, at).await?);
+    }
+    Ok(pulls)
 }
 
 /// What is known of a connection's earlier pulls of a report, by which the next ones are planned.
