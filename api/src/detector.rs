@@ -5,7 +5,7 @@
 //! for a person, who is told once.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::TimeDelta;
 use domain::ErrorCode;
@@ -16,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use workflows::queues;
 
 use crate::app::App;
-use crate::engine::Standing;
 use crate::problem::{Result, chain};
 use crate::starter;
 
@@ -78,15 +77,10 @@ impl Detector {
     /// Closes cycles that nothing runs.
     async fn cycles(&mut self, app: &App) -> Result<()> {
         let running = cycle::running(&app.store, app.now() - CYCLE_TAKES, MOST_AT_ONCE).await?;
-        let asked = running.into_iter().map(|row| async move {
-            let standing = app.engine.standing(&row.workflow_id).await?;
-            Ok::<_, crate::problem::Error>((row, standing))
-        });
-        let seen: Vec<_> = futures::stream::iter(asked).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
-        for (row, standing) in seen {
-            let cycle::Running { org, cycle: id, workflow_id } = row;
-            if let Standing::Running { .. } = standing {
-                self.tell(&workflow_id, standing, CYCLE_MOST);
+        let workflows = running.into_iter().map(|row| (row.workflow_id, (row.org, row.cycle)));
+        for (workflow, (org, id), open_since) in ask(app, workflows).await? {
+            if let Some(since) = open_since {
+                self.tell(&workflow, since, CYCLE_MOST);
                 continue;
             }
             let mut tx = app.store.begin(org).await?;
@@ -105,15 +99,11 @@ impl Detector {
         let open = proposal::open_everywhere(&app.store, self.after, MOST_AT_ONCE).await?;
         let full = u32::try_from(open.len()).is_ok_and(|count| count >= MOST_AT_ONCE);
         let next = open.last().map(|(_, id)| *id).filter(|_| full);
-        let asked = open.into_iter().map(|(org, id)| async move {
-            let standing = app.engine.standing(&queues::write_back(org, id)).await?;
-            Ok::<_, crate::problem::Error>((org, id, standing))
-        });
-        let seen: Vec<_> = futures::stream::iter(asked).buffer_unordered(SIDE_BY_SIDE).try_collect().await?;
-        for (org, id, standing) in seen {
-            if let Standing::Running { .. } = standing {
+        let workflows = open.into_iter().map(|(org, id)| (queues::write_back(org, id), (org, id)));
+        for (workflow, (org, id), open_since) in ask(app, workflows).await? {
+            if let Some(since) = open_since {
                 self.missing.remove(&id);
-                self.tell(&queues::write_back(org, id), standing, WRITE_BACK_MOST);
+                self.tell(&workflow, since, WRITE_BACK_MOST);
             } else if self.missing.remove(&id) {
                 begin_again(app, org, id).await?;
             } else {
@@ -125,8 +115,7 @@ impl Detector {
     }
 
     /// Tells a person once of a workflow that is open for longer than its work can take.
-    fn tell(&mut self, workflow: &str, standing: Standing, most: Duration) {
-        let Standing::Running { since } = standing else { return };
+    fn tell(&mut self, workflow: &str, since: SystemTime, most: Duration) {
         // A clock that was set back makes a workflow of the future, which is young.
         let open = since.elapsed().unwrap_or_default();
         if open > most && self.told.insert(workflow.to_owned()) {
@@ -135,6 +124,18 @@ impl Detector {
             tracing::error!(workflow.id = %workflow, workflow.hours = hours, "{workflow} is open for {hours} hours");
         }
     }
+}
+
+/// Asks the engine about workflows, a few at a time; since when each is open comes with what belongs to it.
+async fn ask<T>(
+    app: &App,
+    workflows: impl Iterator<Item = (String, T)>,
+) -> Result<Vec<(String, T, Option<SystemTime>)>> {
+    let asked = workflows.map(|(workflow, row)| async move {
+        let open_since = app.engine.open_since(&workflow).await?;
+        Ok((workflow, row, open_since))
+    });
+    futures::stream::iter(asked).buffer_unordered(SIDE_BY_SIDE).try_collect().await
 }
 
 async fn begin_again(app: &App, org: OrgId, id: ProposalId) -> Result<()> {

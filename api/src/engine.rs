@@ -24,20 +24,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a sign of life may take.
 const PING_LIMIT: Duration = Duration::from_secs(2);
 
-/// How a workflow stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// It is open.
-    Running {
-        /// Since when, by the engine's clock.
-        since: SystemTime,
-    },
-    /// It has ended, in whatever way.
-    Ended,
-    /// The engine does not know it.
-    Missing,
-}
-
 /// A client that is made when it is first needed.
 pub struct Engine {
     address: String,
@@ -76,19 +62,18 @@ impl Engine {
         Ok(Client::new(connection, ClientOptions::new(self.namespace.clone()).build())?)
     }
 
-    /// How the newest run of a workflow stands.
+    /// Since when a workflow is open, by the engine's clock; `None` when it has ended, or the engine does not know it.
     ///
     /// # Errors
     /// [`Error::Workflows`] when the engine can't be asked.
-    pub async fn standing(&self, workflow: &str) -> Result<Standing> {
+    pub async fn open_since(&self, workflow: &str) -> Result<Option<SystemTime>> {
         let handle = self.client().await?.get_workflow_handle::<UntypedWorkflow>(workflow);
         let asked = tokio::time::timeout(PING_LIMIT, handle.describe(WorkflowDescribeOptions::default()));
         match asked.await.map_err(unreachable)? {
             Ok(known) if known.status() == WorkflowExecutionStatus::Running => {
-                Ok(Standing::Running { since: known.start_time().unwrap_or(SystemTime::UNIX_EPOCH) })
+                Ok(Some(known.start_time().unwrap_or(SystemTime::UNIX_EPOCH)))
             }
-            Ok(_) => Ok(Standing::Ended),
-            Err(WorkflowInteractionError::NotFound(_)) => Ok(Standing::Missing),
+            Ok(_) | Err(WorkflowInteractionError::NotFound(_)) => Ok(None),
             Err(error) => Err(unreachable(error)),
         }
     }
