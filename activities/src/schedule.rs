@@ -53,12 +53,17 @@ pub(crate) async fn ensure(client: &Client, org: OrgId, tick_seconds: u32) -> Re
 /// Deletes the schedule of an organisation that has no dashboard (any more).
 pub(crate) async fn remove_unneeded(context: &Context, org: OrgId) -> Result<(), Error> {
     let mut tx = context.store.begin(org).await?;
-    store::organisation::schedule_lock(&mut tx).await?;
-    let latest = store::onboarding::latest(&mut tx).await?;
-    if latest.is_none_or(|onboarding| !onboarding.state.has_dashboard()) {
+    if !lock_and_ask(&mut tx).await? {
         remove(&context.client, org).await?;
     }
     Ok(tx.commit().await?)
+}
+
+/// Whether the organisation is to have a schedule: nobody makes or removes it until the end of the transaction.
+async fn lock_and_ask(tx: &mut store::Tx) -> Result<bool, Error> {
+    store::organisation::schedule_lock(tx).await?;
+    let latest = store::onboarding::latest(tx).await?;
+    Ok(latest.is_some_and(|onboarding| onboarding.state.has_dashboard()))
 }
 
 /// How often is looked for schedules that are missing.
@@ -101,9 +106,7 @@ async fn restore_one(context: &Context, org: OrgId) -> Result<bool, Error> {
         Err(error) => return Err(engine("look for the schedule", error)),
     }
     let mut tx = context.store.begin(org).await?;
-    store::organisation::schedule_lock(&mut tx).await?;
-    let latest = store::onboarding::latest(&mut tx).await?;
-    let wanted = latest.is_some_and(|onboarding| onboarding.state.has_dashboard());
+    let wanted = lock_and_ask(&mut tx).await?;
     if wanted {
         tracing::warn!(org.id = %org, "the schedule of {org} was missing and is made again");
         ensure(&context.client, org, context.settings.tick_seconds).await?;
