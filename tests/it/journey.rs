@@ -1,24 +1,18 @@
 //! The main job, end to end, without a browser.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use harness::journey::{Agency, PATIENCE};
+use harness::journey::Agency;
+use harness::sandbox_admin::{SandboxAdmin, restated_line_days};
 use harness::stack::{Options, Stack};
 use harness::truth::LakeReader;
-use harness::wait::until;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The sandbox's world has so many lines, all of them running.
 const SEEDED_LINES: u32 = 42;
 const PASSWORD: &str = "correct horse battery staple";
-
-/// Time in the simulated world.
-async fn now(stack: &Stack) -> Result<DateTime<Utc>> {
-    let clock = stack.sandbox_admin().get("/clock").await?;
-    Ok(clock["now"].as_str().context("the clock's now")?.parse()?)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agency_sees_its_delivery_to_the_last_micro_and_a_change_is_applied_once() {
@@ -40,27 +34,16 @@ async fn main_job(stack: &Stack) -> Result<()> {
     let first = lake.equals(&sandbox).await?;
     ensure!(first.line_days > 1_000, "only {first:?}");
     // Before the jump in time: what waits for a decision expires within it.
-    approve_one(stack, &agency).await?;
+    agency.approve_and_verify(&sandbox, &agency.open_proposal().await?).await?;
 
-    let (before, _) = lake.gold().await?;
-    sandbox.post("/restate", json!({})).await?;
-    sandbox.advance(26 * 3600).await?;
-    agency.sign_in_again().await?;
-    let changed = until("gold to follow the restatement", PATIENCE, || async {
-        agency.refresh().await?;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let (gold, _) = lake.gold().await?;
-        let changed: std::collections::BTreeSet<_> =
-            before.iter().filter(|(key, was)| gold.get(key) != Some(was)).map(|(key, _)| key.clone()).collect();
-        Ok((changed.len() >= 100).then_some(changed))
-    })
-    .await?;
-    let days: std::collections::BTreeSet<_> = changed.iter().map(|(_, _, day)| day).collect();
-    ensure!(days.len() >= 5, "the restatement changed {} days only", days.len());
+    let restated = restated_line_days(&sandbox.post("/restate", json!({})).await?);
+    let days: BTreeSet<_> = restated.iter().map(|(_, day)| day).collect();
+    ensure!(restated.len() >= 100 && days.len() >= 5, "{} line days over {} days", restated.len(), days.len());
+    agency.follow(&sandbox, &lake, &restated).await?;
     lake.equals(&sandbox).await?;
-    overdue_proposals_are_closed(stack, &agency).await?;
+    overdue_proposals_are_closed(&sandbox, &agency).await?;
 
-    ensure!(now(stack).await? > Utc::now(), "the simulated clock did not move");
+    ensure!(sandbox.now().await? > Utc::now(), "the simulated clock did not move");
     Ok(())
 }
 
@@ -79,9 +62,9 @@ async fn dashboard_has_figures(agency: &Agency) -> Result<()> {
 }
 
 /// The timers of the workflows run in real time; what is overdue by the simulated clock is closed by an evaluation.
-async fn overdue_proposals_are_closed(stack: &Stack, agency: &Agency) -> Result<()> {
+async fn overdue_proposals_are_closed(sandbox: &SandboxAdmin, agency: &Agency) -> Result<()> {
     agency.evaluate().await?;
-    let now = now(stack).await?;
+    let now = sandbox.now().await?;
     let open = agency.person.get("/api/v1/proposals?state=open&limit=200").await?;
     for proposal in open["items"].as_array().context("open proposals")? {
         let expires: DateTime<Utc> = proposal["expires_at"].as_str().context("expires_at")?.parse()?;
@@ -90,19 +73,5 @@ async fn overdue_proposals_are_closed(stack: &Stack, agency: &Agency) -> Result<
     let closed = agency.person.get("/api/v1/proposals?state=closed&limit=200").await?;
     let closed = closed["items"].as_array().context("closed proposals")?;
     ensure!(closed.iter().any(|proposal| proposal["state"] == "expired"), "{closed:#?}");
-    Ok(())
-}
-
-async fn approve_one(stack: &Stack, agency: &Agency) -> Result<()> {
-    let proposal = agency.open_proposal().await?;
-    let id = proposal["id"].as_str().context("id")?.to_owned();
-    agency.approve(&proposal).await?;
-    let done = agency.proposal_is(&id, &["verified", "failed", "drifted", "expired", "cancelled", "rejected"]).await?;
-    ensure!(done["state"] == "verified", "{done:#}");
-    let writes = stack.sandbox_admin().get("/writes").await?;
-    let writes = writes.as_array().or_else(|| writes["writes"].as_array()).cloned().unwrap_or_default();
-    let line = proposal["line"]["platform_id"].as_str().context("line")?;
-    let count = writes.iter().filter(|write: &&Value| write.to_string().contains(line)).count();
-    ensure!(count == 1, "{count} writes for line {line}: {writes:#?}");
     Ok(())
 }
