@@ -1,4 +1,4 @@
-import type { Onboarding, OnboardingAccount, Pacing, Problem, Proposal } from "../api/types";
+import type { Me, Onboarding, OnboardingAccount, Pacing, Problem, Proposal } from "../api/types";
 
 const eur = (amount: string) => ({ amount, currency: "EUR" });
 
@@ -76,6 +76,24 @@ export function accountWith(change: Partial<OnboardingAccount> = {}): Onboarding
     time_zone: "Europe/Berlin",
     status: "active",
     selected: false,
+    ...change,
+  };
+}
+
+/** An admin of an organisation that is set up. */
+export function meWith(change: Partial<Me> = {}): Me {
+  return {
+    user: { id: "usr_1", email: "ana@agency.example", name: "Ana" },
+    organisation: {
+      id: "org_1",
+      name: "Hafen",
+      reporting_currency: "EUR",
+      time_zone: "Europe/Berlin",
+      frozen: false,
+    },
+    onboarding: onboardingWith({ state: "done" }),
+    open_proposals: 0,
+    now: "2026-11-21T12:00:00Z",
     ...change,
   };
 }

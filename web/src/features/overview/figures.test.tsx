@@ -3,26 +3,14 @@ import { QueryClientProvider } from "@tanstack/react-query";
 import { screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, expect, it, vi } from "vitest";
 import { createQueryClient, onboardingQuery } from "../../api/queries";
-import type { CampaignSummary, Me, Overview } from "../../api/types";
+import type { CampaignSummary, Overview } from "../../api/types";
 import { createAppRouter } from "../../app/router";
-import { onboardingWith, problem } from "../../test/fixtures";
+import { meWith, onboardingWith, problem } from "../../test/fixtures";
 import { show } from "../../test/render";
 
 const eur = (amount: string) => ({ amount, currency: "EUR" });
 const week = { first: "2026-11-14", last: "2026-11-20" };
-const me: Me = {
-  now: "2026-11-21T12:00:00Z",
-  user: { id: "usr_1", email: "ana@agency.example", name: "Ana" },
-  organisation: {
-    id: "org_1",
-    name: "Hafen",
-    reporting_currency: "EUR",
-    time_zone: "Europe/Berlin",
-    frozen: false,
-  },
-  onboarding: onboardingWith({ state: "done" }),
-  open_proposals: 0,
-};
+const me = meWith();
 const early: Overview = {
   totals: [{ currency: "EUR", delivered: eur("1234.50"), days: week, judged: null }],
   freshness: { state: "fresh", as_of: "2026-11-21T12:00:00Z" },

@@ -3,25 +3,13 @@ import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { beforeEach, expect, it, vi } from "vitest";
 import { createQueryClient } from "../../api/queries";
-import type { Me, Overview } from "../../api/types";
+import type { Overview } from "../../api/types";
 import { createAppRouter } from "../../app/router";
-import { onboardingWith } from "../../test/fixtures";
+import { meWith } from "../../test/fixtures";
 import { show } from "../../test/render";
 import { QueryClientProvider } from "@tanstack/react-query";
 
-const me: Me = {
-  user: { id: "usr_1", email: "ana@agency.example", name: "Ana" },
-  organisation: {
-    id: "org_1",
-    name: "Hafen",
-    reporting_currency: "EUR",
-    time_zone: "Europe/Berlin",
-    frozen: false,
-  },
-  onboarding: onboardingWith({ state: "done" }),
-  open_proposals: 0,
-  now: "2026-11-21T12:00:00Z",
-};
+const me = meWith();
 const overview: Overview = {
   totals: [],
   freshness: { state: "fresh", as_of: "2026-11-21T12:00:00Z" },

@@ -1,23 +1,11 @@
 import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
-import type { Me } from "../../api/types";
-import { problem } from "../../test/fixtures";
+import { meWith, problem } from "../../test/fixtures";
 import { show } from "../../test/render";
 import { SettingsPage } from "./SettingsPage";
 
-const me: Me = {
-  now: "2026-11-21T12:00:00Z",
-  user: { id: "usr_1", email: "ana@agency.example", name: "Ana" },
-  organisation: {
-    id: "org_1",
-    name: "Agency",
-    reporting_currency: "EUR",
-    time_zone: "Europe/Berlin",
-    frozen: false,
-  },
-  open_proposals: 0,
-};
+const me = meWith();
 
 const json = (body: unknown, status = 200) =>
   new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json" } });
