@@ -15,8 +15,8 @@ use runtime::{Environment, Settings, Vault};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use store::Store;
+use test_database::TestDatabase;
 use tower::ServiceExt as _;
-use uuid::Uuid;
 
 /// Nobody listens there: every test runs as if the engine were away.
 const NO_ENGINE: &str = "127.0.0.1:1";
@@ -24,8 +24,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// A database that is dropped with this value.
 pub(crate) struct World {
-    name: String,
-    admin_url: String,
+    database: TestDatabase,
     folder: tempfile::TempDir,
     pub(crate) app: App,
     pub(crate) router: Router,
@@ -38,17 +37,12 @@ impl World {
 
     /// An application that browsers reach at this address.
     pub(crate) async fn with(public_url: &str) -> Self {
-        let admin_url = std::env::var("CLP_PG_ADMIN_URL")
-            .expect("CLP_PG_ADMIN_URL is not set: these tests need a PostgreSQL, run them through bin/test");
-        let name = format!("api_{}", Uuid::now_v7().simple());
-        let mut admin = PgConnection::connect(&admin_url).await.expect("the PostgreSQL of CLP_PG_ADMIN_URL answers");
-        admin.execute(format!("CREATE DATABASE {name} OWNER clp_owner").as_str()).await.unwrap();
-        admin.close().await.unwrap();
-        store::migrate(&url_for(&admin_url, "clp_owner", &name)).await.unwrap();
+        let database = TestDatabase::create("api").await.unwrap();
+        store::migrate(&database.url("clp_owner")).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(&url_for(&admin_url, "clp_app", &name), folder.path(), public_url);
+        let settings = settings(&database.url("clp_app"), folder.path(), public_url);
         let app = App::new(Parts {
-            store: Store::connect(&url_for(&admin_url, "clp_app", &name), 10).await.unwrap(),
+            store: Store::connect(&database.url("clp_app"), 10).await.unwrap(),
             lake: Lake::open(&settings.warehouse).unwrap(),
             engine: Engine::new(NO_ENGINE, "default"),
             vault: Vault::new(&settings.master_key).unwrap(),
@@ -59,7 +53,7 @@ impl World {
             throttle: api::throttle::Throttle::default(),
         });
         let router = api::router(&app);
-        Self { name, admin_url, folder, app, router }
+        Self { database, folder, app, router }
     }
 
     /// A browser that nobody has signed in with.
@@ -77,8 +71,7 @@ impl World {
 
     /// Changes rows behind the application's back.
     pub(crate) async fn sql(&self, statement: &str) -> u64 {
-        let (rest, _) = self.admin_url.rsplit_once('/').expect("a database");
-        let mut admin = PgConnection::connect(&format!("{rest}/{}", self.name)).await.unwrap();
+        let mut admin = PgConnection::connect(&self.database.url("postgres")).await.unwrap();
         admin.execute(statement).await.unwrap().rows_affected()
     }
 
@@ -87,22 +80,6 @@ impl World {
         let file = self.folder.path().join("web").join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let (url, drop) = (self.admin_url.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
-        let gone = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut admin = PgConnection::connect(&url).await?;
-                admin.execute(drop.as_str()).await
-            })?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-        });
-        // A database that is left over harms nobody: the server is thrown away with the test run.
-        gone.join().ok();
     }
 }
 
@@ -214,12 +191,4 @@ pub(crate) fn request(method: Method, path: &str, body: Option<&Value>) -> Reque
         }
         None => builder.body(Body::empty()).unwrap(),
     }
-}
-
-/// All roles have the superuser's password on a test server.
-fn url_for(admin_url: &str, role: &str, database: &str) -> String {
-    let (scheme, rest) = admin_url.split_once("://").expect("a URL");
-    let (_, rest) = rest.split_once(':').expect("a user with a password");
-    let (host, _) = rest.rsplit_once('/').expect("a database");
-    format!("{scheme}://{role}:{host}/{database}")
 }

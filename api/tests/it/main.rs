@@ -1,6 +1,6 @@
 //! The API as browsers meet it: one binary, a database of its own for each test, no workflow engine.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on fails")]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod coverage;
 mod document;

@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("activities", &["domain", "runtime", "workflows", "connectors", "store", "lakehouse"]),
     ("api", &["domain", "runtime", "workflows", "store", "lakehouse"]),
     ("sandbox", &[]),
+    ("test-database", &[]),
     ("xtask", &[]),
 ];
 const ANYTHING: &[&str] = &["worker", "clp-tests", "bench"];
@@ -25,7 +26,7 @@ const ANYTHING: &[&str] = &["worker", "clp-tests", "bench"];
 /// Libraries that one crate alone may name (tests, bench and the worker join parts and may name them too).
 const ONLY_HERE: &[(&str, &[&str])] = &[
     ("reqwest", &["connectors"]),
-    ("sqlx", &["store"]),
+    ("sqlx", &["store", "test-database"]),
     ("iceberg", &["lakehouse"]),
     ("arrow", &["lakehouse"]),
     ("parquet", &["lakehouse"]),

@@ -11,11 +11,12 @@ use domain::pull::{Kind, State};
 use domain::report::{Chunk, Column, Definition, Measure, RowBatch, Target, Trailer};
 use domain::{DayRange, Platform};
 use lakehouse::{Collected, GarbageRules, Lake, LineDayFilter};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use store::Store;
 use store::account::{Discovered, Status};
 use store::pull::{Plan, Pull, Staging};
 use tempfile::TempDir;
+use test_database::TestDatabase;
 use workflows::contract::ingestion::CycleStepV1;
 
 use super::line::Line;
@@ -65,21 +66,16 @@ pub(super) struct World {
     /// The line that the depot's store uses.
     pub(super) line: Line,
     definition: Definition,
-    name: String,
-    admin_url: String,
+    database: TestDatabase,
     folder: TempDir,
 }
 
 impl World {
     pub(super) async fn new() -> Self {
-        let admin_url = std::env::var("CLP_PG_ADMIN_URL")
-            .expect("CLP_PG_ADMIN_URL is not set: these tests need a PostgreSQL, run them through bin/test");
         let org = OrgId::new();
-        let name = format!("landing_{}", org.uuid().simple());
-        let mut admin = PgConnection::connect(&admin_url).await.unwrap();
-        admin.execute(format!("CREATE DATABASE {name} OWNER clp_owner").as_str()).await.unwrap();
-        store::migrate(&url_for(&admin_url, "clp_owner", &name)).await.unwrap();
-        let line = Line::to(&url_for(&admin_url, "clp_app", &name)).await;
+        let database = TestDatabase::create("landing").await.unwrap();
+        store::migrate(&database.url("clp_owner")).await.unwrap();
+        let line = Line::to(&database.url("clp_app")).await;
         let store = Store::connect(line.url(), 6).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let lake = Lake::open(folder.path().to_str().unwrap()).unwrap();
@@ -105,7 +101,7 @@ impl World {
         store::pointer::create(&mut tx, &swaps).await.unwrap();
         tx.commit().await.unwrap();
         let report = definition.id;
-        Self { depot, org, user, connection, report, line, definition, name, admin_url, folder }
+        Self { depot, org, user, connection, report, line, definition, database, folder }
     }
 
     /// The same depot at another moment.
@@ -119,7 +115,7 @@ impl World {
 
     /// One connection past row-level security.
     pub(super) async fn admin(&self) -> PgConnection {
-        PgConnection::connect(&url_for(&self.admin_url, "postgres", &self.name)).await.unwrap()
+        PgConnection::connect(&self.database.url("postgres")).await.unwrap()
     }
 
     /// A cycle that was opened.
@@ -212,22 +208,6 @@ impl World {
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        let (url, drop) = (self.admin_url.clone(), format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
-        let gone = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async {
-                let mut admin = PgConnection::connect(&url).await?;
-                admin.execute(drop.as_str()).await
-            })?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
-        });
-        // A database that is left over harms nobody: the server is thrown away with the test run.
-        gone.join().ok();
-    }
-}
-
 fn walk(folder: &Path, files: &mut BTreeSet<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -284,13 +264,4 @@ fn definition() -> Definition {
         lookback_cadence_seconds: 86_400,
         final_after_days: 7,
     }
-}
-
-/// All roles have the superuser's password on a test server.
-fn url_for(admin_url: &str, role: &str, database: &str) -> String {
-    let (scheme, rest) = admin_url.split_once("://").unwrap();
-    let (user, rest) = rest.split_once(':').unwrap();
-    let (host, _) = rest.rsplit_once('/').unwrap();
-    let role = if role == "postgres" { user } else { role };
-    format!("{scheme}://{role}:{host}/{database}")
 }
