@@ -281,6 +281,23 @@ stop_all() {
 
 mkdir -p "$CLP_CACHE/tools" "$CLP_DATA"
 
+# cache_is_full: the builds take more than CLP_CACHE_GIB, or little is left of the disk.
+cache_is_full() {
+    local used free
+    used=$(du -sk "$CARGO_TARGET_DIR" | cut -f 1)
+    free=$(df -Pk "$CARGO_TARGET_DIR" | awk 'NR == 2 { print $4 }')
+    [ $((used >> 20)) -ge "${CLP_CACHE_GIB:-35}" ] || [ $((free >> 20)) -lt 15 ]
+}
+
+# make_room: Cargo never throws away what it built for clones and versions that nobody asks for again. When the cache is
+# full, our own crates go (they are built within minutes); the dependencies too when that is not enough.
+make_room() {
+    [ -d "$CARGO_TARGET_DIR" ] && cache_is_full || return 0
+    say "the cache of builds is full: throwing old ones away ($CARGO_TARGET_DIR)"
+    cargo clean --quiet --workspace --manifest-path "$ROOT/Cargo.toml"
+    ! cache_is_full || cargo clean --quiet --manifest-path "$ROOT/Cargo.toml"
+}
+
 # build_programs FOLDER PROFILE: builds worker, api, sandbox, demo and bench and links them into FOLDER. The target folder is
 # shared by all clones, so the links are made under the same lock as the build.
 build_programs() {
@@ -316,7 +333,7 @@ python_packages() {
 
 # prepare_programs PROFILE: tools, the web build and the binaries (in CLP_DATA/bin, linked into a data folder later).
 prepare_programs() {
-    need_toolchains; need_packages compiler postgresql; need_temporal
+    need_toolchains; make_room; need_packages compiler postgresql; need_temporal
     say "building (the first time takes some ten minutes)"
     build_web
     PROGRAMS=$CLP_DATA/bin
