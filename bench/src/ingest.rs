@@ -27,6 +27,8 @@ use crate::twin::{Kept, Twin, Unlimited};
 const BULK_ADVERTISER: &str = "5900001";
 /// The days of the report: the history that an onboarding reads.
 const REPORT_DAYS: u64 = 90;
+/// The report's rows, for the plain loop.
+const REPORT_FILE: &str = "report.csv";
 /// Slower than this part of the plain loop is a failure.
 const LEAST_RATIO: f64 = 0.3;
 /// More memory than this is a failure.
@@ -57,9 +59,6 @@ pub(crate) struct Once {
     /// A folder for tables and files; emptied by nobody.
     #[arg(long, env = "CLP_BENCH_FOLDER")]
     folder: PathBuf,
-    /// Also keep the report's rows in this file.
-    #[arg(long)]
-    save_rows: Option<PathBuf>,
 }
 
 /// What one run through the layers took.
@@ -89,14 +88,11 @@ impl Layers {
 /// Runs both sides in turn, prints the table, and says whether the limits are kept or nobody asks.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let Arguments { once, rounds, unjudged } = arguments;
-    let csv = once.folder.join("report.csv");
+    let csv = once.folder.join(REPORT_FILE);
     let (mut ours, mut limits) = (Vec::new(), Vec::new());
-    for round in 0..*rounds {
+    for _ in 0..*rounds {
         let mut ingest = itself("ingest-once")?;
         ingest.args(["--sandbox", &once.sandbox, "--database", &once.database, "--folder"]).arg(&once.folder);
-        if round == 0 {
-            ingest.arg("--save-rows").arg(&csv);
-        }
         ours.push(answer::<Layers>(&mut ingest)?);
         limits.push(answer::<Limit>(itself("csv-limit")?.arg(&csv).arg(once.folder.join("limit.parquet")))?);
     }
@@ -112,7 +108,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
 pub(crate) async fn once(arguments: &Once) -> Result<()> {
     let warehouse = tempfile::tempdir_in(&arguments.folder)?;
     let agency = Agency::found(&arguments.database, warehouse.path(), BULK_ADVERTISER).await?;
-    let order = order(&agency, &arguments.sandbox, arguments.save_rows.as_deref()).await?;
+    let order = order(&agency, &arguments.sandbox, &arguments.folder.join(REPORT_FILE)).await?;
     let gauge = Gauge::start()?;
     let rows = order.platform.fetch_report(&order.access, &order.download, &agency.definition).await?;
     let staged = agency.lake.stage_pull(&agency.pointers, &order.asked.scope, rows).await?;
@@ -141,7 +137,7 @@ struct Order {
 }
 
 /// Consents, asks for the report, and waits until the sandbox has made it.
-async fn order(agency: &Agency, sandbox: &str, save_rows: Option<&Path>) -> Result<Order> {
+async fn order(agency: &Agency, sandbox: &str, save_rows: &Path) -> Result<Order> {
     let twin = Twin::new(sandbox)?;
     let clock = Arc::new(SystemClock);
     let platform = connectors::platform(Platform::Dv360, twin.endpoints()?, Timeouts::default(), clock)?;
@@ -164,9 +160,7 @@ async fn order(agency: &Agency, sandbox: &str, save_rows: Option<&Path>) -> Resu
     let ticket = platform.request_report(&access, &spec, None).await?;
     twin.advance(REPORT_DELAY_SECONDS).await?;
     let download = made(platform.as_ref(), &access, &ticket).await?;
-    if let Some(file) = save_rows {
-        twin.save_rows(&credentials, &ticket, file).await?;
-    }
+    twin.save_rows(&credentials, &ticket, save_rows).await?;
     Ok(Order { platform, access, asked, download })
 }
 

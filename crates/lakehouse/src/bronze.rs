@@ -2,7 +2,8 @@
 //!
 //! Rows come in any order of days, and more of them than fit memory. They are collected per day, and the largest
 //! collection is written as a row group of its own when all together reach [`BUFFER_BYTES`]. So a file has row groups of
-//! one day each, and reading one day later touches no other day's bytes.
+//! one day each, and reading one day later touches no other day's bytes. Two files of a large pull are written at a time,
+//! each by a task of its own.
 //!
 //! The files' names hold the pull's id and the attempt's: staging again never overwrites a file that may be in use.
 
@@ -22,13 +23,14 @@ use iceberg::io::{FileIO, FileWrite};
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum, Literal, SchemaRef, Struct};
 use parquet::arrow::AsyncArrowWriter;
 use parquet::arrow::async_writer::AsyncFileWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::columns::epoch_days;
-use crate::error::{During as _, Error, Result};
+use crate::error::{During as _, Error, Result, joined};
 use crate::mapping::Mapping;
 use crate::pull::PullScope;
 use crate::tally::day_at;
@@ -45,6 +47,13 @@ const SMALL_BATCH_ROWS: usize = 512;
 /// From this size on a further file is begun.
 const FILE_BYTES: usize = 256 << 20;
 
+/// Files that a large pull is written to at a time.
+const FILES_AT_ONCE: usize = 2;
+
+const ROW_NUMBER: &str = "row_number";
+
+const WRITING: &str = "write bronze rows";
+
 /// Fast, and within a few percent of the size of higher levels for such text.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -57,10 +66,14 @@ pub(crate) fn parquet_properties() -> Result<WriterProperties> {
         .build())
 }
 
-/// Of the report's own columns, which are text, nobody asks for the smallest and the largest.
+/// Of the report's own columns, which are text, nobody asks for the smallest and the largest. A row's number comes once,
+/// so that a dictionary of them would be of no use.
 fn properties(mapping: &Mapping) -> Result<WriterProperties> {
     let texts = mapping.columns.iter().map(|name| ColumnPath::from(name.as_str()));
-    let shared = parquet_properties()?.into_builder();
+    let shared = parquet_properties()?
+        .into_builder()
+        .set_column_dictionary_enabled(ROW_NUMBER.into(), false)
+        .set_column_encoding(ROW_NUMBER.into(), Encoding::DELTA_BINARY_PACKED);
     Ok(texts.fold(shared, |it, column| it.set_column_statistics_enabled(column, EnabledStatistics::None)).build())
 }
 
@@ -73,8 +86,20 @@ struct DayBuffer {
     bytes: usize,
 }
 
+/// What all files of a pull have in common.
+struct Layout {
+    scope: Arc<PullScope>,
+    mapping: Arc<Mapping>,
+    folder: String,
+    schema: SchemaRef,
+    arrow_schema: ArrowSchemaRef,
+    properties: WriterProperties,
+    attempt: Uuid,
+}
+
 /// A file that is being written.
 struct OpenFile {
+    layout: Arc<Layout>,
     location: String,
     writer: AsyncArrowWriter<Sink>,
     /// The first and the last of its rows' days.
@@ -85,45 +110,39 @@ struct OpenFile {
 }
 
 /// Writes the rows of one pull.
-pub(crate) struct BronzeWriter<'a> {
-    scope: &'a PullScope,
-    mapping: &'a Mapping,
-    io: &'a FileIO,
-    folder: String,
-    schema: SchemaRef,
-    arrow_schema: ArrowSchemaRef,
-    properties: WriterProperties,
-    attempt: Uuid,
+pub(crate) struct BronzeWriter {
+    layout: Arc<Layout>,
+    io: FileIO,
     buffers: BTreeMap<usize, DayBuffer>,
     buffered_bytes: usize,
-    open: Option<OpenFile>,
+    rows: usize,
+    /// Files that take a row group just now; each comes back when it has it.
+    busy: JoinSet<Result<OpenFile>>,
+    idle: Vec<OpenFile>,
     files: Vec<DataFile>,
     /// Every file that was begun.
-    pub(crate) written: Vec<String>,
+    written: Vec<String>,
 }
 
-impl<'a> BronzeWriter<'a> {
+impl BronzeWriter {
     /// A writer into the table at `folder`, whose (evolved) schema is `schema`.
     pub(crate) fn new(
-        scope: &'a PullScope,
-        mapping: &'a Mapping,
-        io: &'a FileIO,
+        scope: Arc<PullScope>,
+        mapping: Arc<Mapping>,
+        io: FileIO,
         folder: String,
         schema: SchemaRef,
     ) -> Result<Self> {
-        let arrow_schema = schema_to_arrow_schema(&schema).during("convert the bronze schema")?;
+        let arrow_schema = Arc::new(schema_to_arrow_schema(&schema).during("convert the bronze schema")?);
+        let (properties, attempt) = (properties(&mapping)?, Uuid::now_v7());
         Ok(Self {
-            scope,
-            mapping,
+            layout: Arc::new(Layout { scope, mapping, folder, schema, arrow_schema, properties, attempt }),
             io,
-            folder,
-            arrow_schema: Arc::new(arrow_schema),
-            schema,
-            properties: properties(mapping)?,
-            attempt: Uuid::now_v7(),
             buffers: BTreeMap::new(),
             buffered_bytes: 0,
-            open: None,
+            rows: 0,
+            busy: JoinSet::new(),
+            idle: Vec::new(),
             files: Vec::new(),
             written: Vec::new(),
         })
@@ -131,6 +150,7 @@ impl<'a> BronzeWriter<'a> {
 
     /// Takes rows whose days (as positions in the scope) are known; `first` is the number of the first.
     pub(crate) async fn write(&mut self, batch: &RowBatch, days: &[usize], first: u64) -> Result<()> {
+        self.rows += days.len();
         let mut rows_of: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (row, day) in days.iter().enumerate() {
             rows_of.entry(*day).or_default().push(row);
@@ -155,42 +175,130 @@ impl<'a> BronzeWriter<'a> {
         while let Some(day) = self.buffers.keys().next().copied() {
             self.flush(day).await?;
         }
-        self.close_file().await?;
+        while let Some(done) = self.busy.join_next().await {
+            self.idle.push(joined(done, WRITING)?);
+        }
+        for file in std::mem::take(&mut self.idle) {
+            self.files.push(file.close().await?);
+        }
         Ok(std::mem::take(&mut self.files))
     }
 
-    /// Writes one day's rows as a row group.
+    /// Gives up; returns every file that was begun. Nothing writes to them any more.
+    pub(crate) async fn abandon(&mut self) -> Vec<String> {
+        self.busy.shutdown().await;
+        std::mem::take(&mut self.written)
+    }
+
+    /// Every file that was begun.
+    pub(crate) fn written(&self) -> impl Iterator<Item = &str> {
+        self.written.iter().map(String::as_str)
+    }
+
+    /// Begins to write one day's rows as a row group.
     async fn flush(&mut self, position: usize) -> Result<()> {
         let Some(buffer) = self.buffers.remove(&position) else { return Ok(()) };
         self.buffered_bytes -= buffer.bytes;
-        let day = epoch_days(day_at(self.scope, position));
+        let day = epoch_days(day_at(&self.layout.scope, position));
+        let mut file = self.free_file().await?;
+        self.busy.spawn(async move {
+            file.append(buffer, day).await?;
+            Ok(file)
+        });
+        Ok(())
+    }
+
+    /// A file that takes a row group. A small pull has one file, however many days it has.
+    async fn free_file(&mut self) -> Result<OpenFile> {
+        let most = if self.rows > GROUP_ROWS { FILES_AT_ONCE } else { 1 };
+        while self.idle.is_empty() {
+            let done = match self.busy.try_join_next() {
+                None if self.busy.len() < most => return self.open_file().await,
+                None => self.busy.join_next().await,
+                done => done,
+            };
+            let Some(done) = done else { continue };
+            let file = joined(done, WRITING)?;
+            if file.writer.bytes_written() >= FILE_BYTES {
+                self.files.push(file.close().await?);
+            } else {
+                self.idle.push(file);
+            }
+        }
+        match self.idle.pop() {
+            Some(file) => Ok(file),
+            None => self.open_file().await,
+        }
+    }
+
+    async fn open_file(&mut self) -> Result<OpenFile> {
+        const DOING: &str = "open a bronze file";
+        let layout = Arc::clone(&self.layout);
+        let (scope, number) = (&layout.scope, self.written.len());
+        let name = format!("{}-{}-{number:03}.parquet", scope.pull, layout.attempt.simple());
+        let location = format!("{}/data/connection_id={}/{name}", layout.folder, scope.connection);
+        self.written.push(location.clone());
+        let output = self.io.new_output(&location).during(DOING)?;
+        let sink = Sink(output.writer().await.during(DOING)?);
+        let properties = Some(layout.properties.clone());
+        let writer = AsyncArrowWriter::try_new(sink, layout.arrow_schema.clone(), properties).during(DOING)?;
+        Ok(OpenFile {
+            layout,
+            location,
+            writer,
+            days: (i32::MAX, i32::MIN),
+            row_numbers: (i64::MAX, i64::MIN),
+            rows: 0,
+        })
+    }
+}
+
+impl OpenFile {
+    /// Writes one day's rows as a row group.
+    async fn append(&mut self, buffer: DayBuffer, day: i32) -> Result<()> {
         let numbers = &buffer.row_numbers;
         let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else { return Ok(()) };
         let rows = numbers.len();
-        let batch = self.record_batch(buffer, day, rows)?;
-        let mut file = match self.open.take() {
-            Some(file) => file,
-            None => self.open_file().await?,
-        };
-        file.writer.write(&batch).await.during("write bronze rows")?;
-        file.writer.flush().await.during("write bronze rows")?;
-        file.days = (file.days.0.min(day), file.days.1.max(day));
-        file.row_numbers = (file.row_numbers.0.min(first), file.row_numbers.1.max(last));
-        file.rows += u64::try_from(rows).unwrap_or_default();
-        let is_full = file.writer.bytes_written() >= FILE_BYTES;
-        self.open = Some(file);
-        if is_full { self.close_file().await } else { Ok(()) }
+        let batch = self.layout.record_batch(buffer, day, rows)?;
+        self.writer.write(&batch).await.during(WRITING)?;
+        self.writer.flush().await.during(WRITING)?;
+        self.days = (self.days.0.min(day), self.days.1.max(day));
+        self.row_numbers = (self.row_numbers.0.min(first), self.row_numbers.1.max(last));
+        self.rows += u64::try_from(rows).unwrap_or_default();
+        Ok(())
     }
 
+    async fn close(mut self) -> Result<DataFile> {
+        let metadata = self.writer.finish().await.during("finish a bronze file")?;
+        let offsets = metadata.row_groups().iter().filter_map(parquet::file::metadata::RowGroupMetaData::file_offset);
+        let layout = &self.layout;
+        let (lower, upper) =
+            (layout.bounds(self.days.0, self.row_numbers.0), layout.bounds(self.days.1, self.row_numbers.1));
+        DataFileBuilder::default()
+            .content(DataContentType::Data)
+            .file_path(self.location)
+            .file_format(DataFileFormat::Parquet)
+            .partition(Struct::from_iter([Some(Literal::string(layout.scope.connection))]))
+            .record_count(self.rows)
+            .file_size_in_bytes(u64::try_from(self.writer.bytes_written()).unwrap_or_default())
+            .lower_bounds(lower)
+            .upper_bounds(upper)
+            .split_offsets(Some(offsets.collect()))
+            .build()
+            .map_err(|error| Error::corrupt(error.to_string()))
+    }
+}
+
+impl Layout {
     fn record_batch(&self, buffer: DayBuffer, day: i32, rows: usize) -> Result<RecordBatch> {
         let cells = buffer.columns();
-        let repeated = |text: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)));
+        let repeated = |text: String| Arc::new(StringArray::new_repeated(text, rows));
         let requested_at = vec![self.scope.requested_at.timestamp_micros(); rows];
         let mut arrays: HashMap<&str, ArrayRef> = HashMap::from([
             ("connection_id", repeated(self.scope.connection.to_string()) as ArrayRef),
             ("pull_id", repeated(self.scope.pull.to_string())),
             ("requested_at", Arc::new(TimestampMicrosecondArray::from(requested_at).with_timezone("+00:00"))),
-            ("row_number", Arc::new(Int64Array::from(buffer.row_numbers))),
+            (ROW_NUMBER, Arc::new(Int64Array::from(buffer.row_numbers))),
             ("day", Arc::new(Date32Array::from(vec![day; rows]))),
         ]);
         for (name, column) in self.mapping.columns.iter().zip(cells) {
@@ -203,48 +311,12 @@ impl<'a> BronzeWriter<'a> {
         RecordBatch::try_new(self.arrow_schema.clone(), columns.collect()).during("build bronze rows")
     }
 
-    async fn open_file(&mut self) -> Result<OpenFile> {
-        const DOING: &str = "open a bronze file";
-        let number = self.written.len();
-        let name = format!("{}-{}-{number:03}.parquet", self.scope.pull, self.attempt.simple());
-        let location = format!("{}/data/connection_id={}/{name}", self.folder, self.scope.connection);
-        self.written.push(location.clone());
-        let output = self.io.new_output(&location).during(DOING)?;
-        let sink = Sink(output.writer().await.during(DOING)?);
-        let properties = Some(self.properties.clone());
-        let writer = AsyncArrowWriter::try_new(sink, self.arrow_schema.clone(), properties).during(DOING)?;
-        Ok(OpenFile { location, writer, days: (i32::MAX, i32::MIN), row_numbers: (i64::MAX, i64::MIN), rows: 0 })
-    }
-
-    async fn close_file(&mut self) -> Result<()> {
-        const DOING: &str = "finish a bronze file";
-        let Some(mut file) = self.open.take() else { return Ok(()) };
-        let metadata = file.writer.finish().await.during(DOING)?;
-        let offsets = metadata.row_groups().iter().filter_map(parquet::file::metadata::RowGroupMetaData::file_offset);
-        let (lower, upper) =
-            (self.bounds(file.days.0, file.row_numbers.0), self.bounds(file.days.1, file.row_numbers.1));
-        let described = DataFileBuilder::default()
-            .content(DataContentType::Data)
-            .file_path(file.location)
-            .file_format(DataFileFormat::Parquet)
-            .partition(Struct::from_iter([Some(Literal::string(self.scope.connection))]))
-            .record_count(file.rows)
-            .file_size_in_bytes(u64::try_from(file.writer.bytes_written()).unwrap_or_default())
-            .lower_bounds(lower)
-            .upper_bounds(upper)
-            .split_offsets(Some(offsets.collect()))
-            .build()
-            .map_err(|error| Error::corrupt(error.to_string()))?;
-        self.files.push(described);
-        Ok(())
-    }
-
     fn bounds(&self, day: i32, row_number: i64) -> HashMap<i32, Datum> {
         let bounds = [
             ("connection_id", Datum::string(self.scope.connection)),
             ("pull_id", Datum::string(self.scope.pull)),
             ("requested_at", Datum::timestamptz_micros(self.scope.requested_at.timestamp_micros())),
-            ("row_number", Datum::long(row_number)),
+            (ROW_NUMBER, Datum::long(row_number)),
             ("day", Datum::date(day)),
         ];
         let id = |name| self.schema.field_id_by_name(name);

@@ -10,6 +10,7 @@ use chrono::NaiveDate;
 use domain::ErrorCode;
 use domain::ids::{CommitId, PullId};
 use domain::lake::TableName;
+use tokio::task::JoinError;
 
 /// The longest piece of a cell that an error quotes.
 const QUOTE_CHARS: usize = 80;
@@ -205,6 +206,12 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
+    /// The program ended while something was under way.
+    #[error("can't {operation}: the program is ending")]
+    Stopped {
+        /// What was being done.
+        operation: &'static str,
+    },
     /// A sum has more digits than the table holds.
     #[error("the sum of {measure} is too large")]
     Overflow {
@@ -234,6 +241,7 @@ impl Error {
             | Self::AlreadyCommitted { .. }
             | Self::StaleStaging { .. }
             | Self::Staged { .. }
+            | Self::Stopped { .. }
             | Self::Overflow { .. } => ErrorCode::Unexpected,
         }
     }
@@ -314,5 +322,14 @@ impl<T> During<T> for Result<T, parquet::errors::ParquetError> {
 impl<T> During<T> for Result<T, datafusion::error::DataFusionError> {
     fn during(self, operation: &'static str) -> Result<T> {
         self.map_err(|source| Error::Query { operation, source: Box::new(source) })
+    }
+}
+
+/// What a task of its own came to. Its panic goes on here.
+pub(crate) fn joined<T>(outcome: Result<Result<T>, JoinError>, operation: &'static str) -> Result<T> {
+    match outcome.map_err(JoinError::try_into_panic) {
+        Ok(result) => result,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        Err(Err(_cancelled)) => Err(Error::Stopped { operation }),
     }
 }

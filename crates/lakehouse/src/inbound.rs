@@ -22,8 +22,8 @@ use crate::rows::StagedFiles;
 use crate::tables::{SILVER, Shape};
 
 /// One landing with all that is needed to land it.
-pub(crate) struct Inbound<'a> {
-    pub(crate) landing: &'a Landing,
+pub(crate) struct Inbound {
+    pub(crate) landing: Landing,
     pub(crate) scope: Arc<PullScope>,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) bronze: Loaded,
@@ -57,13 +57,13 @@ impl Flow {
     }
 }
 
-impl<'a> Inbound<'a> {
+impl Inbound {
     /// The landings that change something, checked against each other.
     pub(crate) async fn all(
         lake: &Lake,
         pointers: &dyn Pointers,
         org: OrgId,
-        landings: &'a [Landing],
+        landings: &[Landing],
     ) -> Result<Vec<Self>> {
         let landings: Vec<_> = landings.iter().filter(|landing| !landing.days.is_empty()).collect();
         check_consistency(org, &landings)?;
@@ -88,7 +88,7 @@ impl<'a> Inbound<'a> {
         Ok(inbound)
     }
 
-    async fn of(lake: &Lake, landing: &'a Landing, bronze: Loaded, shape: &Shape) -> Result<Self> {
+    async fn of(lake: &Lake, landing: &Landing, bronze: Loaded, shape: &Shape) -> Result<Self> {
         let mapping = Mapping::of(&landing.scope.definition)?;
         let metadata = bronze.metadata();
         let evolved = shape.evolve(metadata)?;
@@ -102,7 +102,7 @@ impl<'a> Inbound<'a> {
         let files = described(landing, metadata, &schema).map_err(blame)?;
         let staged = StagedFiles::open(&lake.io, &files, &mapping.columns).await.map_err(blame)?;
         let (scope, mapping) = (Arc::new(landing.scope.clone()), Arc::new(mapping));
-        Ok(Self { landing, scope, mapping, bronze, evolved, files, staged })
+        Ok(Self { landing: landing.clone(), scope, mapping, bronze, evolved, files, staged })
     }
 
     /// Rows in must be rows out, and money too.

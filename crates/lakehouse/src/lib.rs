@@ -34,6 +34,7 @@ mod manifests;
 mod mapping;
 mod number;
 mod partition_writer;
+mod place;
 mod pointers;
 mod prepare;
 mod pull;

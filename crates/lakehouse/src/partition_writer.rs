@@ -18,10 +18,11 @@ use iceberg::writer::file_writer::location_generator::{
 };
 use iceberg::writer::file_writer::rolling_writer::RollingFileWriterBuilder;
 use iceberg::writer::{IcebergWriter as _, IcebergWriterBuilder as _};
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
 use crate::bronze::parquet_properties;
-use crate::error::{During as _, Result};
+use crate::error::{During as _, Result, joined};
 
 /// From this size on a further file is begun.
 const FILE_BYTES: usize = 128 << 20;
@@ -114,7 +115,11 @@ impl PartitionWriter {
         self.inner.write(batch).await.during("write a data file")
     }
 
+    /// Compresses what is left, and waits until it is on the disk: beside the runtime's own threads, which go on.
     pub(crate) async fn close(mut self) -> Result<Vec<DataFile>> {
-        self.inner.close().await.during("finish a data file")
+        const DOING: &str = "finish a data file";
+        let runtime = Handle::current();
+        let closing = tokio::task::spawn_blocking(move || runtime.block_on(self.inner.close()).during(DOING));
+        joined(closing.await, DOING)
     }
 }

@@ -19,7 +19,7 @@ use domain::{Currency, ErrorCode};
 use crate::columns::{longs, texts};
 use crate::error::{During as _, Error, Rejection, Result};
 use crate::mapping::Mapping;
-use crate::number::{self, Cell, ONE, PRECISION, SCALE};
+use crate::number::{self, Cell, PRECISION, SCALE};
 use crate::pull::PullScope;
 use crate::tally::{hash, push_text};
 
@@ -78,8 +78,7 @@ impl Converter {
 
     fn convert_all(&mut self, bronze: &RecordBatch) -> Result<RecordBatch> {
         let rows = bronze.num_rows();
-        let repeated =
-            |text: String| Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows))) as ArrayRef;
+        let repeated = |text: String| Arc::new(StringArray::new_repeated(text, rows)) as ArrayRef;
         let accounts = self.trimmed(bronze, Some(self.mapping.account))?;
         let mut arrays: HashMap<String, ArrayRef> = HashMap::from([
             ("connection_id".to_owned(), repeated(self.scope.connection.to_string())),
@@ -112,9 +111,12 @@ impl Converter {
     /// A column without surrounding spaces; empty texts where the report has no such column.
     fn trimmed(&self, bronze: &RecordBatch, position: Option<usize>) -> Result<StringArray> {
         let Some(position) = position else {
-            return Ok(StringArray::from_iter_values(std::iter::repeat_n("", bronze.num_rows())));
+            return Ok(StringArray::new_repeated("", bronze.num_rows()));
         };
         let texts = texts(bronze, &self.mapping.columns[position])?;
+        if texts.null_count() == 0 && texts.iter().flatten().all(|text| text.trim().len() == text.len()) {
+            return Ok(texts.clone());
+        }
         Ok(StringArray::from_iter_values(texts.iter().map(|text| text.unwrap_or_default().trim())))
     }
 
@@ -204,7 +206,7 @@ fn numbers(texts: &StringArray, measure: Measure) -> Result<ArrayRef> {
             Cell::Withheld => None,
         };
         if measure.is_count() {
-            counts.append_option(known.and_then(|nanos| i64::try_from(nanos / ONE).ok()));
+            counts.append_option(known.and_then(number::count));
         } else {
             amounts.append_option(known);
         }

@@ -44,17 +44,19 @@ impl Lake {
         let evolved = Shape::bronze(&mapping).evolve(metadata)?;
         let schema = evolved.map_or_else(|| metadata.current_schema().clone(), Arc::new);
         let folder = metadata.location().to_owned();
-        let mut writer = BronzeWriter::new(scope, &mapping, &self.io, folder, schema.clone())?;
-        // Three tasks share the work: one reads and splits, one checks, one writes.
-        let checked = check(Arc::new(scope.clone()), Arc::clone(&mapping), ahead(rows));
+        let shared = Arc::new(scope.clone());
+        let (io, columns) = (self.io.clone(), Arc::clone(&mapping));
+        let mut writer = BronzeWriter::new(Arc::clone(&shared), columns, io, folder, schema.clone())?;
+        // Tasks share the work: one reads and splits, one checks, this one sorts by day, others write.
+        let checked = check(shared, mapping, ahead(rows));
         let staged = Box::pin(fill(&mut writer, scope, ahead(checked))).await;
         let described = staged.and_then(|(files, mut pull)| {
             describe_files(&mut pull, files, &schema, metadata.default_partition_type())?;
-            storage::sync_folders(&self.root, writer.written.iter().map(String::as_str))?;
+            storage::sync_folders(&self.root, writer.written())?;
             Ok(pull)
         });
         if described.is_err() {
-            storage::remove_all(&self.io, &writer.written).await;
+            storage::remove_all(&self.io, &writer.abandon().await).await;
         }
         described
     }
@@ -102,7 +104,7 @@ where
 
 /// Feeds the writer from the stream, and sums up what came.
 async fn fill<E>(
-    writer: &mut BronzeWriter<'_>,
+    writer: &mut BronzeWriter,
     scope: &PullScope,
     mut rows: impl Stream<Item = Result<Checked, StageError<E>>> + Unpin,
 ) -> Result<(Vec<DataFile>, StagedPull), StageError<E>> {

@@ -1,5 +1,5 @@
-//! Writes a report as CSV, piece by piece: header, rows, totals, blank line, footer. Nothing longer
-//! than one piece is ever held, however long the report is.
+//! Writes a report as CSV, piece by piece: header, rows, totals, blank line, footer. The file that was
+//! written last is kept, so that loading it again costs no more than a storage's file does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -23,6 +23,9 @@ const CUT_DELAY: Duration = Duration::from_millis(100);
 /// How long a piece gets before it is sent.
 const PIECE_BYTES: usize = 64 * 1_024;
 
+/// Files beyond this size are not kept.
+const KEPT_BYTES: usize = 512 << 20;
+
 /// What the platform says when there is nothing.
 const NO_DATA: &[u8] = b"No data returned by the reporting service.\n";
 
@@ -30,8 +33,12 @@ const NO_DATA: &[u8] = b"No data returned by the reporting service.\n";
 #[derive(Debug)]
 pub struct Rows {
     sandbox: Arc<Sandbox>,
+    /// The ids of its query and its report.
+    key: (u64, u64),
     plan: Arc<Plan>,
     cut: Option<Cut>,
+    sent: Vec<Bytes>,
+    sent_bytes: usize,
     next_group: usize,
     written: u64,
     totals: Metrics,
@@ -60,11 +67,14 @@ struct Sum {
 impl Rows {
     /// Begins a report.
     #[must_use]
-    pub fn new(sandbox: Arc<Sandbox>, plan: Arc<Plan>, cut: Option<Cut>) -> Self {
+    pub fn new(sandbox: Arc<Sandbox>, key: (u64, u64), plan: Arc<Plan>, cut: Option<Cut>) -> Self {
         Self {
             sandbox,
+            key,
             plan,
             cut,
+            sent: Vec::new(),
+            sent_bytes: 0,
             next_group: 0,
             written: 0,
             totals: Metrics::default(),
@@ -82,6 +92,20 @@ impl Rows {
         });
         let pieces = stream::iter(self);
         if cut.is_some() { Body::from_stream(pieces.chain(ending)) } else { Body::from_stream(pieces) }
+    }
+
+    /// Keeps a piece, and with the last one the file.
+    fn keep(&mut self, piece: &Bytes) {
+        self.sent_bytes += piece.len();
+        if self.cut.is_some() || self.sent_bytes > KEPT_BYTES {
+            self.sent = Vec::new();
+            return;
+        }
+        self.sent.push(piece.clone());
+        if self.finished {
+            let file = std::mem::take(&mut self.sent);
+            self.sandbox.lock().queries.last_file = Some((self.key, file));
+        }
     }
 
     /// Writes the rows of one group.
@@ -143,7 +167,9 @@ impl Iterator for Rows {
                 }
             }
         }
-        Some(Ok(Bytes::from(out)))
+        let piece = Bytes::from(out);
+        self.keep(&piece);
+        Some(Ok(piece))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query as UrlQuery, State};
 use axum::http::{HeaderMap, Uri, header};
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -106,6 +107,8 @@ pub struct Queries {
     pub queries: BTreeMap<u64, Query>,
     /// The reports by query and id.
     pub reports: BTreeMap<(u64, u64), Report>,
+    /// The file of the report that was downloaded last, in the pieces that it is sent in.
+    pub last_file: Option<((u64, u64), Vec<Bytes>)>,
     next_query: u64,
     next_report: u64,
 }
@@ -114,7 +117,14 @@ impl Queries {
     /// No queries yet.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self { seed, queries: BTreeMap::new(), reports: BTreeMap::new(), next_query: 1_001, next_report: 200_001 }
+        Self {
+            seed,
+            queries: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            last_file: None,
+            next_query: 1_001,
+            next_report: 200_001,
+        }
     }
 
     /// A new query's id.

@@ -1,13 +1,16 @@
 //! The storage that reports are downloaded from: addresses are signed and expire, and take no other
 //! authorization.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use futures::stream;
 
 use super::csv::{Cut, Rows};
 use crate::dv360::Parameters;
@@ -50,8 +53,9 @@ pub(super) async fn download(
     }
     let key = query.parse().ok().zip(file.strip_suffix(".csv").and_then(|id| id.parse().ok()));
     let (mut state, now) = sandbox.settled();
-    let report = key.and_then(|key| state.queries.reports.get(&key)).filter(|report| report.is_done(now));
-    let Some(plan) = report.map(|report| Arc::clone(&report.plan)) else {
+    let report = key.and_then(|key| Some((key, state.queries.reports.get(&key)?)));
+    let done = report.filter(|(_, report)| report.is_done(now));
+    let Some((key, plan)) = done.map(|(key, report)| (key, Arc::clone(&report.plan))) else {
         return refuse(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.");
     };
     let cut = match state.faults.strike(Stage::Download, "GET", uri.path(), None) {
@@ -61,11 +65,16 @@ pub(super) async fn download(
         }
         _ => None,
     };
+    let kept = state.queries.last_file.as_ref().filter(|(of, _)| *of == key && cut.is_none());
+    let kept = kept.map(|(_, pieces)| pieces.clone());
     drop(state);
     let disposition = format!("attachment; filename=\"{query}_{file}\"");
-    let rows = Rows::new(sandbox, plan, cut);
+    let body = match kept {
+        Some(pieces) => Body::from_stream(stream::iter(pieces.into_iter().map(io::Result::Ok))),
+        None => Rows::new(sandbox, key, plan, cut).into_body(),
+    };
     let headers = [(header::CONTENT_TYPE, "text/csv".to_owned()), (header::CONTENT_DISPOSITION, disposition)];
-    (headers, rows.into_body()).into_response()
+    (headers, body).into_response()
 }
 
 /// On failure, what to refuse with: the status, the storage's own code, a sentence.

@@ -313,6 +313,28 @@ async fn a_large_pull_is_written_in_row_groups_of_one_day() {
     assert_eq!(counts, (1..=4).map(|day| format!("2026-11-0{day} 1800")).collect::<Vec<_>>());
 }
 
+#[tokio::test]
+async fn a_pull_of_many_rows_is_written_to_two_files_at_a_time() {
+    let world = World::new().await;
+    let scope = world.scope(&["1"], days(0, 3));
+    let batches = (0..20).map(|batch| {
+        let mut rows = RowBatch::with_capacity(9, 7_000);
+        for number in 0..7_000 {
+            let row = row(day(number % 4), "1", &format!("{batch}-{number}"), "1", "0", "1");
+            row.0.iter().for_each(|cell| rows.push(cell));
+        }
+        Ok::<_, Broken>(Chunk::Rows(rows))
+    });
+    let chunks = batches.chain([Ok(Chunk::End(Trailer::default()))]).collect();
+    let staged = world.stage_chunks(&scope, chunks).await.unwrap();
+    assert_eq!((staged.rows, staged.files.len()), (140_000, 2));
+    world.commit(&[Landing::whole(scope, staged)]).await.unwrap();
+    let numbers = "select count(*), count(distinct row_number), min(row_number), max(row_number) from t";
+    assert_eq!(world.sql("bronze_delivery", numbers).await, ["140000 140000 1 140000"]);
+    let counts = world.sql("silver_delivery", "select day, count(*) from t group by 1 order by 1").await;
+    assert_eq!(counts, (1..=4).map(|day| format!("2026-11-0{day} 35000")).collect::<Vec<_>>());
+}
+
 fn assert_row_groups_of_one_day(world: &World) {
     let file = world.files().into_iter().find(|file| file.to_string_lossy().contains("pul_")).unwrap();
     let reader = SerializedFileReader::new(std::fs::File::open(file).unwrap()).unwrap();
