@@ -299,14 +299,16 @@ make_room() {
 }
 
 # build_programs FOLDER PROFILE: builds worker, api, sandbox, demo and bench and links them into FOLDER. The target folder is
-# shared by all clones, so the links are made under the same lock as the build.
+# shared by all clones, so the links are made under the same lock as the build. With CLP_BUILD_TESTS=1 the tests are built
+# too, with the features of the dependencies that only they need: otherwise Cargo would build most dependencies again.
 build_programs() {
-    local folder=$1 profile=$2 flags=()
-    [ "$profile" = debug ] || flags=(--release)
+    local folder=$1 profile=$2 flags=(--bins)
+    [ -z "${CLP_BUILD_TESTS:-}" ] || flags=(--bins --tests)
+    [ "$profile" = debug ] || flags+=(--release)
     mkdir -p "$folder"
     # Each step says itself that a failure ends it: errexit is off wherever a caller tests how this function ended.
     (flock 9
-        cargo build --quiet "${flags[@]}" -p worker -p api -p sandbox -p clp-tests -p bench --bins || exit 1
+        cargo build --quiet --workspace "${flags[@]}" || exit 1
         for program in worker api sandbox demo bench; do
             ln -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program" 2>/dev/null ||
                 cp -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program" || exit 1
