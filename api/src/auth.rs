@@ -1,13 +1,15 @@
 //! Sessions: a cookie that names a signed-in browser, and who that is.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 use chrono::TimeDelta;
-use domain::ErrorCode;
 use domain::ids::{OrgId, SessionId, UserId};
+use domain::{ErrorCode, Permission};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::Tx;
 use store::session;
@@ -34,6 +36,10 @@ pub struct Session {
     pub email: String,
     /// The person's name.
     pub name: String,
+    /// The name of the person's role in the organisation.
+    pub role: String,
+    /// What the person may do in the organisation.
+    pub permissions: BTreeSet<Permission>,
 }
 
 impl Session {
@@ -47,11 +53,19 @@ impl Session {
         }
         let jar = CookieJar::from_headers(&parts.headers);
         let Some(cookie) = jar.get(COOKIE) else { return Ok(None) };
-        let Some(found) = session::lookup(&app.store, cookie.value(), app.now()).await? else { return Ok(None) };
-        let session::SignedIn { session: id, user, email, name, org } = found;
-        let session = Self { id, org, user, email, name };
+        let Some(session) = Self::find(app, cookie.value()).await? else { return Ok(None) };
         parts.extensions.insert(session.clone());
         Ok(Some(session))
+    }
+
+    /// The session of a token; `None` when there is none or it has ended.
+    ///
+    /// # Errors
+    /// When the store can't be asked.
+    pub async fn find(app: &App, token: &str) -> Result<Option<Self>> {
+        let Some(found) = session::lookup(&app.store, token, app.now()).await? else { return Ok(None) };
+        let session::SignedIn { session: id, user, email, name, org, role, permissions } = found;
+        Ok(Some(Self { id, org, user, email, name, role, permissions }))
     }
 }
 
@@ -71,14 +85,14 @@ impl OptionalFromRequestParts<App> for Session {
     }
 }
 
-/// Begins a session of a person; the token is what the cookie will hold.
+/// Begins a session of a person, within a transaction of their organisation; the token is what the cookie will hold.
 ///
 /// # Errors
 /// When the store can't keep it.
-pub async fn begin(app: &App, tx: &mut Tx, user: UserId) -> Result<(SessionId, SecretString)> {
+pub async fn begin(app: &App, tx: &mut Tx, user: UserId) -> Result<SecretString> {
     let (token, now) = (token::new()?, app.now());
-    let id = session::create(tx, user, token.expose_secret(), now, now + LASTS).await?;
-    Ok((id, token))
+    session::create(tx, user, token.expose_secret(), now, now + LASTS).await?;
+    Ok(token)
 }
 
 /// The header that gives a browser its session.

@@ -48,14 +48,16 @@ pub struct Version {
 }
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = TAG, security(()),
+#[utoipa::path(get, path = "/livez", operation_id = "getLiveness", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn live() -> &'static str {
     "ok"
 }
 
 /// Whether the process can work.
-#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = TAG, security(()),
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(()),
     responses((status = 200, body = Readiness), (status = 503, body = Readiness, description = "Something is down.")))]
 async fn ready(State(app): State<App>) -> (StatusCode, axum::Json<Readiness>) {
     let (postgres, temporal, lake) = tokio::join!(app.store.ping(), app.engine.ping(), writable(&app));
@@ -86,14 +88,16 @@ async fn writable(app: &App) -> Result<(), BoxedError> {
 }
 
 /// Which version runs.
-#[utoipa::path(get, path = "/version", operation_id = "getVersion", tag = TAG, security(()),
+#[utoipa::path(get, path = "/version", operation_id = "getVersion", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(()),
     responses((status = 200, body = Version)))]
 async fn version() -> axum::Json<Version> {
     axum::Json(Version { version: env!("CARGO_PKG_VERSION"), commit: option_env!("CLP_COMMIT") })
 }
 
 /// The metrics, for Prometheus.
-#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = TAG, security(()),
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics() -> String {
     telemetry::render()

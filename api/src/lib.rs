@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod authorise;
 pub mod delivery;
 pub mod detector;
 pub mod engine;

@@ -232,7 +232,9 @@ const fn store_code(error: &store::Error) -> ErrorCode {
         E::OwnProposal => ErrorCode::OwnProposal,
         E::ProposalExpired => ErrorCode::ProposalExpired,
         E::Frozen => ErrorCode::Frozen,
-        E::Forbidden(_) | E::Conflict { .. } => ErrorCode::Conflict,
+        E::LastAdmin => ErrorCode::LastAdmin,
+        E::RoleInUse | E::AdminRole => ErrorCode::RoleInUse,
+        E::Forbidden(_) | E::Conflict { .. } | E::TooMany { .. } => ErrorCode::Conflict,
         error if error.is_transient() => ErrorCode::StorageUnavailable,
         _ => ErrorCode::Unexpected,
     }
@@ -268,6 +270,9 @@ const fn status(code: ErrorCode) -> StatusCode {
         E::EmailTaken
         | E::Conflict
         | E::InProgress
+        | E::OtherOrganisation
+        | E::LastAdmin
+        | E::RoleInUse
         | E::ConsentExpired
         | E::TokenDead
         | E::OtherAccount

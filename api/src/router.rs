@@ -17,9 +17,10 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
+use crate::authorise::Needs;
 use crate::idempotency::Keyed;
 use crate::middleware::{MOST_BODY_BYTES, REQUEST_ID};
-use crate::{health, idempotency, middleware, openapi, static_files, telemetry, v1};
+use crate::{authorise, health, idempotency, middleware, openapi, static_files, telemetry, v1};
 
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", v1::routes())
@@ -37,12 +38,14 @@ pub fn router(app: &App) -> Router {
     let (routes, _) = routes().split_for_parts();
     let document = document();
     let keyed = Arc::new(Keyed::of(&document));
+    let needs = Arc::new(Needs::of(&document));
     let served = Json(document);
     let inner = ServiceBuilder::new()
         .layer(from_fn(middleware::measure))
         .layer(from_fn(middleware::refuse_forged))
         .layer(from_fn(middleware::limit_time))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state((app.clone(), needs), authorise::permitted))
         .layer(from_fn_with_state((app.clone(), keyed), idempotency::once));
     let outer = ServiceBuilder::new()
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
@@ -53,7 +56,7 @@ pub fn router(app: &App) -> Router {
         .layer(from_fn(middleware::finish))
         .layer(CatchPanicLayer::custom(middleware::panicked));
     routes
-        .route("/api/v1/openapi.json", get(move || std::future::ready(served.clone())))
+        .route(authorise::DOCUMENT, get(move || std::future::ready(served.clone())))
         .layer(inner)
         .with_state(app.clone())
         .fallback_service(static_files::router(&app.web))

@@ -277,7 +277,9 @@ async function beside() {
   const places = [
     ["Connections", () => page.getByRole("article").first()],
     ["Runs", () => page.getByRole("table", { name: "Run history" })],
+    ["Members", () => page.getByRole("table", { name: "Roles" })],
     ["Audit trail", () => page.getByRole("table", { name: "Audit trail" })],
+    ["Settings", () => page.getByRole("table", { name: /signed in/ })],
   ];
   for (const [name, sign] of places) {
     await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }).click();
@@ -319,7 +321,7 @@ try {
   await step("approvals: proposals are waiting", proposals);
   await step("approved, applied and verified", approve);
   await step("approved by keyboard alone, applied and verified", byKeyboard);
-  await step("connections, runs, audit trail", beside);
+  await step("connections, runs, members, audit trail, settings", beside);
   await step("sign-out, refused sign-in, return to where it was asked", signOutAndBack);
   console.log(`browser: ok steps=${count.steps} axe_checks=${count.axe} violations=${count.violations}`);
 } catch (error) {

@@ -13,3 +13,4 @@ mod pyiceberg;
 mod recovery;
 mod report;
 mod schedule;
+mod tenants;

@@ -78,7 +78,7 @@ impl Person {
             "email": email, "password": password, "name": "Ana Planner", "organisation_name": agency,
             "reporting_currency": "EUR", "time_zone": "Europe/Berlin",
         });
-        self.take_session("/api/v1/sign-up", body).await
+        self.take_session(Method::POST, "/api/v1/sign-up", body).await
     }
 
     /// Signs in.
@@ -86,7 +86,16 @@ impl Person {
     /// # Errors
     /// When it is refused.
     pub async fn sign_in(&mut self, email: &str, password: &str) -> Result<Value> {
-        self.take_session("/api/v1/session", json!({"email": email, "password": password})).await
+        self.take_session(Method::POST, "/api/v1/session", json!({"email": email, "password": password})).await
+    }
+
+    /// Goes on in another organisation.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn switch(&mut self, organisation: &str) -> Result<Value> {
+        let body = json!({"organisation": organisation});
+        self.take_session(Method::PUT, "/api/v1/session/organisation", body).await
     }
 
     /// Goes through the platform's consent page as a browser would, choosing a user and pressing a button; ends at the
@@ -131,8 +140,8 @@ impl Person {
         }
     }
 
-    async fn take_session(&mut self, path: &str, body: Value) -> Result<Value> {
-        let request = self.request(Method::POST, path).header("X-Requested-With", "clp");
+    async fn take_session(&mut self, method: Method, path: &str, body: Value) -> Result<Value> {
+        let request = self.request(method, path).header("X-Requested-With", "clp");
         let request = request.header("Idempotency-Key", Uuid::new_v4().to_string()).json(&body);
         let response = request.send().await?;
         let cookie = response.headers().get(SET_COOKIE).and_then(|value| value.to_str().ok());

@@ -7,7 +7,9 @@
  *
  * State is in memory: sign-up → consent → advertisers → a few seconds of progress → a dashboard with proposals.
  * Signing up as stuck@… shows a setup that fails.
- * Signing in as empty@agency.example shows the empty states, as broken@agency.example the failed ones.
+ * Signing in as empty@agency.example shows the empty states, as broken@agency.example the failed ones, as
+ * viewer@agency.example what somebody sees who may only look; planner@… and approver@… may a little more.
+ * demo@agency.example is a viewer in a second organisation.
  */
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -314,18 +316,141 @@ const runDetail = (run) => ({
   })),
 });
 
+// ---- members and roles ----
+
+const LOOK = ["delivery.read", "runs.read", "connections.read", "rules.read", "proposals.read"];
+const EVERYTHING = [
+  ...LOOK,
+  "runs.start",
+  "connections.manage",
+  "rules.manage",
+  "rules.evaluate",
+  "proposals.decide",
+  "proposals.withdraw",
+  "changes.freeze",
+  "members.read",
+  "members.manage",
+  "api_keys.manage",
+  "sign_in.manage",
+  "audit.read",
+];
+
+const makeRoles = () =>
+  [
+    ["admin", "Admin", EVERYTHING],
+    ["approver", "Approver", [...LOOK, "proposals.decide", "members.read"]],
+    [
+      "planner",
+      "Planner",
+      [...LOOK, "runs.start", "rules.evaluate", "proposals.withdraw", "members.read"],
+    ],
+    ["viewer", "Viewer", LOOK],
+    ["intern", "Intern", LOOK, false],
+    ["guest", "Guest", ["delivery.read"], false],
+  ].map(([name, title, permissions, built_in = true]) => ({ name, title, permissions, built_in }));
+
+const makeMembers = (user, ownRole) =>
+  [
+    [user.id, user.name, user.email, ownRole],
+    ["usr_2", "Ben Buyer", "ben@agency.example", "approver"],
+    ["usr_3", "Cem Campaigns", "cem@agency.example", "intern", false],
+    ["usr_4", "Dana Desk", "dana@agency.example", "planner"],
+  ].map(([id, name, email, role, active = true]) => ({
+    id,
+    name,
+    email,
+    role,
+    active,
+    joined_at: iso(-40 * DAY),
+    is_you: id === user.id,
+  }));
+
+const roleOf = (org) => {
+  const { role } = org.members.find((member) => member.is_you);
+  return org.roles.find(({ name }) => name === role);
+};
+
+const rolesOf = (org) =>
+  org.roles.map((role) => ({
+    ...role,
+    members: org.members.filter((m) => m.active && m.role === role.name).length,
+  }));
+
+function updateMember(org, id, change) {
+  const member = org.members.find((one) => one.id === id);
+  if (!member) return [404, problem(404, "request.not_found", "There is no such member.")];
+  const admins = org.members.filter((one) =>
+    one === member
+      ? (change.role ?? one.role) === "admin" && (change.active ?? one.active)
+      : one.role === "admin" && one.active,
+  );
+  if (admins.length === 0)
+    return [
+      409,
+      problem(409, "members.last_admin", "This is the organisation's last admin who can sign in.", {
+        unharmed: "The role and the access stay as they are.",
+        next: "Make somebody else an admin first.",
+      }),
+    ];
+  return [200, Object.assign(member, change)];
+}
+
+function changeRole(method, org, name, input) {
+  if (method === "DELETE") {
+    if (org.members.some((member) => member.role === name))
+      return [409, problem(409, "members.role_in_use", "Somebody has this role.")];
+    org.roles = org.roles.filter((role) => role.name !== name);
+    return [204, ""];
+  }
+  if (method === "PUT") {
+    Object.assign(
+      org.roles.find((role) => role.name === name),
+      input,
+    );
+    return [200, rolesOf(org).find((role) => role.name === name)];
+  }
+  const made = input.title.toLowerCase().replaceAll(/[^a-z0-9]+/g, "_");
+  if (org.roles.some((role) => role.name === made))
+    return [409, problem(409, "request.conflict", `There is a role called ${made} already.`)];
+  org.roles.push({ name: made, built_in: false, ...input });
+  return [201, rolesOf(org).at(-1)];
+}
+
 // ---- sessions and onboarding ----
 
 const sessions = new Map();
 const users = new Map();
 
+const sessionId = (token) => `ses_${token.slice(0, 8)}`;
+
+const sessionOf = (token, began = 0) => ({
+  id: sessionId(token),
+  created_at: iso(began),
+  expires_at: iso(began + 14 * DAY),
+});
+
+/** Ends a session; false when the organisation has none of this id. */
+function endSession(org, id) {
+  const ended = org.sessions.some((session) => session.id === id);
+  org.sessions = org.sessions.filter((session) => session.id !== id);
+  for (const token of sessions.keys()) if (sessionId(token) === id) sessions.delete(token);
+  return ended;
+}
+
 function newOrganisation(input, kind = "full") {
   const campaigns = kind === "empty" ? [] : makeCampaigns();
+  const user = { id: "usr_1", email: input.email, name: input.name };
+  const role = makeRoles().some(({ name }) => name === kind) ? kind : "admin";
   return {
     kind,
-    user: { id: "usr_1", email: input.email, name: input.name },
+    user,
+    /** The others that this person belongs to. */
+    others: [],
+    sessions: [sessionOf("elsewhere", -3 * DAY)],
+    members: makeMembers(user, role),
+    roles: makeRoles(),
     organisation: {
-      id: "org_1",
+      id: `org_${input.organisation_name}`,
       name: input.organisation_name,
       reporting_currency: input.reporting_currency,
       time_zone: input.time_zone,
@@ -419,21 +544,32 @@ const meOf = (org) => ({
   organisation: org.organisation,
   onboarding: onboardingView(org),
   open_proposals: org.proposals.filter((p) => p.state === "proposed").length,
+  role: roleOf(org).name,
+  permissions: roleOf(org).permissions,
   now: new Date().toISOString(),
 });
 
-function finishedOrganisation(email, kind) {
+function finishedOrganisation(email, kind, organisation_name = "Hafen Media") {
   const org = newOrganisation(
     {
       email,
       name: "Ana Approver",
-      organisation_name: "Hafen Media",
+      organisation_name,
       reporting_currency: "EUR",
       time_zone: "Europe/Berlin",
     },
     kind,
   );
   org.onboarding = { startedAt: iso(-DAY), consentAt: 1, chosenAt: 1, chosen: ["acc_1"] };
+  return org;
+}
+
+function signedInAs(email, kind) {
+  const org = finishedOrganisation(email, kind);
+  if (kind !== "demo") return org;
+  const second = finishedOrganisation(email, "viewer", "Elbe Agency");
+  org.others = [second];
+  second.others = [org];
   return org;
 }
 
@@ -523,7 +659,7 @@ const connectionOf = (org) => ({
       : null,
 });
 
-function route(method, path, query, body, org) {
+function route(method, path, query, body, org, token) {
   const [, noun, id, verb] = path.split("/");
   if (
     org.kind === "broken" &&
@@ -538,6 +674,32 @@ function route(method, path, query, body, org) {
   switch (`${method} /${noun}`) {
     case "GET /me":
       return [200, meOf(org)];
+    case "GET /organisations":
+      return [
+        200,
+        {
+          items: [org, ...org.others].map((one) => ({
+            id: one.organisation.id,
+            name: one.organisation.name,
+            role: roleOf(one).name,
+            current: one === org,
+          })),
+        },
+      ];
+    case "GET /sessions":
+      return [
+        200,
+        {
+          items: org.sessions.map((session) => ({
+            ...session,
+            current: session.id === sessionId(token),
+          })),
+        },
+      ];
+    case "DELETE /sessions":
+      return endSession(org, id)
+        ? [204, ""]
+        : [404, problem(404, "not_found", "There is no such session.")];
     case "GET /onboarding":
       return org.onboarding
         ? [200, onboardingView(org)]
@@ -634,6 +796,16 @@ function route(method, path, query, body, org) {
     }
     case "POST /runs":
       return [202, { id: null }];
+    case "GET /members":
+      return [200, { items: org.members }];
+    case "PATCH /members":
+      return updateMember(org, id, body);
+    case "GET /roles":
+      return [200, { items: rolesOf(org) }];
+    case "POST /roles":
+    case "PUT /roles":
+    case "DELETE /roles":
+      return changeRole(method, org, id, body);
     case "GET /audit":
       return [200, page(org.kind === "empty" ? [] : auditOf(org), query)];
     default:
@@ -795,6 +967,7 @@ createServer(async (request, response) => {
     const enter = (status, entered) => {
       const made = randomUUID().replaceAll("-", "");
       sessions.set(made, entered);
+      entered.sessions.push(sessionOf(made));
       send(status, meOf(entered), {
         "Set-Cookie": `clp_session=${made}; HttpOnly; SameSite=Lax; Path=/`,
       });
@@ -822,8 +995,8 @@ createServer(async (request, response) => {
       return enter(201, users.get(body.email));
     }
     if (path === "/session" && request.method === "POST") {
-      const kind = /^(demo|empty|broken)@/.exec(body.email)?.[1];
-      const known = users.get(body.email) ?? (kind ? finishedOrganisation(body.email, kind) : null);
+      const kind = /^(demo|empty|broken|viewer|planner|approver)@/.exec(body.email)?.[1];
+      const known = users.get(body.email) ?? (kind ? signedInAs(body.email, kind) : null);
       if (
         !known ||
         body.password === "wrong" ||
@@ -839,11 +1012,17 @@ createServer(async (request, response) => {
       return enter(200, known);
     }
     if (path === "/session") {
-      sessions.delete(token);
+      if (org) endSession(org, sessionId(token));
       return send(204, "");
     }
     if (!org) return send(401, problem(401, "auth.required", "You are not signed in."));
-    return send(...route(request.method, path, url.searchParams, body, org));
+    if (path === "/session/organisation") {
+      const there = org.others.find(({ organisation }) => organisation.id === body.organisation);
+      if (!there) return send(404, problem(404, "not_found", "There is no such organisation."));
+      endSession(org, sessionId(token));
+      return enter(200, there);
+    }
+    return send(...route(request.method, path, url.searchParams, body, org, token));
   }
   const asked = normalize(url.pathname);
   const file = extname(asked) ? asked : "/index.html";

@@ -186,8 +186,53 @@ const scenes = {
     await page.goto(`${base}/audit`);
     await page.getByRole("table").waitFor();
     await look("audit");
+    await page.goto(`${base}/settings`);
+    await page.getByRole("button", { name: "Freeze changes…" }).waitFor();
+    await look("settings");
     await page.goto(`${base}/nowhere`);
     await look("not-found");
+  },
+  async members() {
+    await signIn("demo@agency.example");
+    await page.goto(`${base}/members`);
+    await page.getByRole("table", { name: "Members" }).waitFor();
+    await look("members");
+    await page.getByRole("combobox", { name: "Role of Ben Buyer" }).click();
+    await look("members-role");
+    await page.getByRole("option", { name: "Admin" }).click();
+    await page.getByText("Saved").waitFor();
+    const deactivate = page.getByRole("button", { name: "Deactivate Dana Desk…" });
+    await deactivate.click();
+    await page.getByRole("dialog").waitFor();
+    await look("members-deactivate");
+    await page.keyboard.press("Escape");
+    await deactivate.and(page.locator(":focus")).waitFor();
+    await deactivate.click();
+    await page.getByRole("button", { name: "Deactivate", exact: true }).click();
+    const again = page.getByRole("button", { name: "Let in again: Dana Desk" });
+    await again.and(page.locator(":focus")).waitFor();
+    await page.getByRole("combobox", { name: "Role of Ben Buyer" }).click();
+    await page.getByRole("option", { name: "Viewer" }).click();
+    await page.getByRole("combobox", { name: "Role of Ana Approver" }).click();
+    await page.getByRole("option", { name: "Viewer" }).click();
+    await page.getByRole("alert").waitFor();
+    await look("members-last-admin");
+    await page.getByRole("button", { name: "Edit Intern…" }).click();
+    await page.getByRole("dialog").waitFor();
+    await look("role-edit");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Delete Guest…" }).click();
+    await page.getByRole("button", { name: "Delete the role" }).click();
+    await page.getByRole("heading", { name: "Roles" }).and(page.locator(":focus")).waitFor();
+    await signIn("viewer@agency.example");
+    for (const path of ["members", "audit", "approvals/pro_0", "runs", "connections", "settings"]) {
+      await page.goto(`${base}/${path}`);
+      await look(`viewer-${path.split("/")[0]}`);
+    }
+    await signIn("planner@agency.example");
+    await page.goto(`${base}/members`);
+    await page.getByRole("table", { name: "Members" }).waitFor();
+    await look("planner-members");
   },
   async narrow() {
     await signIn("demo@agency.example");
@@ -197,6 +242,7 @@ const scenes = {
       ["narrow-approval", "/approvals/pro_1"],
       ["narrow-runs", "/runs"],
       ["narrow-connections", "/connections"],
+      ["narrow-members", "/members"],
     ]) {
       await page.goto(base + path);
       await look(name);

@@ -89,7 +89,8 @@ pub struct PageFilter {
 }
 
 /// The audit trail, newest first.
-#[utoipa::path(get, path = "/audit", operation_id = "listAudit", tag = TAG, params(PageFilter),
+#[utoipa::path(get, path = "/audit", operation_id = "listAudit", tag = TAG,
+    extensions(("x-permission" = json!("audit.read"))), params(PageFilter),
     responses((status = 200, body = Page<AuditEntry>)))]
 async fn list(
     State(app): State<App>,

@@ -177,7 +177,8 @@ pub struct CampaignFilter {
 }
 
 /// The organisation's campaigns, the riskiest first.
-#[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = TAG, params(CampaignFilter),
+#[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = TAG,
+    extensions(("x-permission" = json!("delivery.read"))), params(CampaignFilter),
     responses((status = 200, body = Page<CampaignSummary>)))]
 async fn list(
     State(app): State<App>,
@@ -207,6 +208,7 @@ async fn list(
 
 /// One campaign with its lines.
 #[utoipa::path(get, path = "/campaigns/{id}", operation_id = "getCampaign", tag = TAG,
+    extensions(("x-permission" = json!("delivery.read"))),
     params(("id" = String, Path, description = "The campaign.")), responses((status = 200, body = Campaign)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<EntityId>) -> Result<axum::Json<Campaign>> {
     let mut tx = app.store.begin(session.org).await?;

@@ -118,6 +118,7 @@ pub enum Actor {
 
 /// All connections of the organisation.
 #[utoipa::path(get, path = "/connections", operation_id = "listConnections", tag = TAG,
+    extensions(("x-permission" = json!("connections.read"))),
     responses((status = 200, body = Items<Connection>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Connection>>> {
     let mut tx = app.store.begin(session.org).await?;
@@ -130,6 +131,7 @@ async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Ite
 
 /// One connection.
 #[utoipa::path(get, path = "/connections/{id}", operation_id = "getConnection", tag = TAG,
+    extensions(("x-permission" = json!("connections.read"))),
     params(("id" = String, Path, description = "The connection.")), responses((status = 200, body = Connection)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<ConnectionId>) -> Result<axum::Json<Connection>> {
     let mut tx = app.store.begin(session.org).await?;
@@ -138,6 +140,7 @@ async fn get(State(app): State<App>, session: Session, Id(id): Id<ConnectionId>)
 
 /// Changes which advertisers are read. The history of those that are new is read; what was read of the others stays.
 #[utoipa::path(put, path = "/connections/{id}/accounts", operation_id = "changeAccounts", tag = TAG,
+    extensions(("x-permission" = json!("connections.manage"))),
     params(("id" = String, Path, description = "The connection."),
            ("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = AccountsIn, responses((status = 200, body = Connection)))]

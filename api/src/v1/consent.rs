@@ -73,6 +73,7 @@ pub struct ConsentAnswer {
 
 /// Begins a consent for the onboarding under way. Safe to repeat: each makes a fresh one.
 #[utoipa::path(post, path = "/onboarding/consent", operation_id = "startConsent", tag = TAG,
+    extensions(("x-permission" = json!("connections.manage"))),
     params(("Idempotency-Key" = Option<String>, Header, description = "Accepted; a repeated request makes a fresh consent.")),
     request_body = ConsentIn, responses((status = 200, body = ConsentOut)))]
 async fn start(
@@ -152,6 +153,7 @@ fn authorize_url(
 
 /// Begins a new consent for a connection whose access was lost; its data and schedule stay. Safe to repeat.
 #[utoipa::path(post, path = "/connections/{id}/reconnect", operation_id = "reconnectConnection", tag = TAG,
+    extensions(("x-permission" = json!("connections.manage"))),
     params(("id" = String, Path, description = "The connection."),
            ("Idempotency-Key" = Option<String>, Header, description = "Accepted; a repeated request makes a fresh consent.")),
     responses((status = 200, body = ConsentOut)))]
@@ -178,7 +180,8 @@ async fn reconnect(
 }
 
 /// Where a platform's page sends the browser back to; it goes on to where the person came from.
-#[utoipa::path(get, path = "/consents/callback", operation_id = "answerConsent", tag = TAG, security(()),
+#[utoipa::path(get, path = "/consents/callback", operation_id = "answerConsent", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(()),
     params(ConsentAnswer), responses((status = 303, description = "To the wizard, or to the connections.")))]
 async fn answer(
     State(app): State<App>,

@@ -61,6 +61,7 @@ pub struct CancelIn {
 
 /// Approves a proposal: its change is checked against the platform once more and made.
 #[utoipa::path(post, path = "/proposals/{id}/approve", operation_id = "approveProposal", tag = TAG,
+    extensions(("x-permission" = json!("proposals.decide"))),
     params(("id" = String, Path, description = "The proposal."),
            ("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = ApproveIn,
@@ -78,6 +79,7 @@ async fn approve(
 
 /// Rejects a proposal.
 #[utoipa::path(post, path = "/proposals/{id}/reject", operation_id = "rejectProposal", tag = TAG,
+    extensions(("x-permission" = json!("proposals.decide"))),
     params(("id" = String, Path, description = "The proposal."),
            ("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = RejectIn,
@@ -96,6 +98,7 @@ async fn reject(
 
 /// Withdraws a proposal that was not sent yet.
 #[utoipa::path(post, path = "/proposals/{id}/cancel", operation_id = "cancelProposal", tag = TAG,
+    extensions(("x-permission" = json!("proposals.withdraw"))),
     params(("id" = String, Path, description = "The proposal."),
            ("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = CancelIn,

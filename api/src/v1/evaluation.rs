@@ -77,6 +77,7 @@ pub struct EvaluationStarted {
 
 /// Asks for an evaluation of all rules now.
 #[utoipa::path(post, path = "/evaluations", operation_id = "startEvaluation", tag = TAG,
+    extensions(("x-permission" = json!("rules.evaluate"))),
     params(("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = EmptyIn, responses((status = 202, body = EvaluationStarted)))]
 async fn start(
@@ -95,6 +96,7 @@ async fn start(
 
 /// One evaluation.
 #[utoipa::path(get, path = "/evaluations/{id}", operation_id = "getEvaluation", tag = TAG,
+    extensions(("x-permission" = json!("rules.read"))),
     params(("id" = String, Path, description = "The evaluation.")), responses((status = 200, body = Evaluation)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<DecisionId>) -> Result<axum::Json<Evaluation>> {
     let mut tx = app.store.begin(session.org).await?;

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod consent;
 pub mod decision;
 pub mod evaluation;
+pub mod member;
 pub mod onboarding;
 mod onboarding_steps;
 pub mod organisation;
@@ -17,6 +18,7 @@ pub mod overview;
 pub mod problem;
 pub mod proposal;
 mod proposal_words;
+pub mod role;
 pub mod rule;
 pub mod run;
 pub mod series;
@@ -27,6 +29,8 @@ pub mod session;
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::routes())
+        .merge(member::routes())
+        .merge(role::routes())
         .merge(onboarding::routes())
         .merge(consent::routes())
         .merge(connection::routes())

@@ -188,6 +188,7 @@ pub struct AccountsIn {
 
 /// Begins the onboarding of the organisation, or returns the one under way.
 #[utoipa::path(post, path = "/onboarding", operation_id = "startOnboarding", tag = TAG,
+    extensions(("x-permission" = json!("connections.manage"))),
     params(("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = EmptyIn,
     responses((status = 201, body = Onboarding), (status = 200, body = Onboarding, description = "It had begun before.")))]
@@ -212,6 +213,7 @@ async fn start(State(app): State<App>, session: Session) -> Result<(StatusCode, 
 
 /// The newest onboarding of the organisation.
 #[utoipa::path(get, path = "/onboarding", operation_id = "getOnboarding", tag = TAG,
+    extensions(("x-permission" = json!("connections.read"))),
     responses((status = 200, body = Onboarding),
               (status = 404, body = Problem, content_type = "application/problem+json", description = "None has begun.")))]
 async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Onboarding>> {
@@ -222,6 +224,7 @@ async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Onbo
 
 /// Chooses the advertisers whose numbers are read.
 #[utoipa::path(put, path = "/onboarding/accounts", operation_id = "chooseAccounts", tag = TAG,
+    extensions(("x-permission" = json!("connections.manage"))),
     params(("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = AccountsIn, responses((status = 200, body = Onboarding)))]
 async fn choose_accounts(
@@ -271,6 +274,7 @@ async fn open(app: &App, session: &Session, fits: impl Fn(rows::State) -> bool) 
 
 /// Cancels the onboarding; what it had made is undone.
 #[utoipa::path(post, path = "/onboarding/cancel", operation_id = "cancelOnboarding", tag = TAG,
+    extensions(("x-permission" = json!("connections.manage"))),
     params(("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
     responses((status = 200, body = Onboarding)))]
 async fn cancel(State(app): State<App>, session: Session) -> Result<axum::Json<Onboarding>> {

@@ -1,7 +1,6 @@
 //! The organisation's own settings: the switch that freezes all changes.
 
 use axum::extract::State;
-use domain::ErrorCode;
 use serde::Deserialize;
 use store::organisation;
 use utoipa::ToSchema;
@@ -33,12 +32,13 @@ pub struct FreezeIn {
     pub reason: String,
 }
 
-/// Freezes all changes of the organisation, or lifts the freeze. Only admins may.
+/// Freezes all changes of the organisation, or lifts the freeze.
 #[utoipa::path(put, path = "/organisation/freeze", operation_id = "setFreeze", tag = TAG,
+    extensions(("x-permission" = json!("changes.freeze"))),
     params(("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = FreezeIn,
     responses((status = 200, body = Organisation),
-              (status = 403, body = Problem, content_type = "application/problem+json", description = "Not an admin.")))]
+              (status = 403, body = Problem, content_type = "application/problem+json", description = "The role does not allow it.")))]
 async fn freeze(
     State(app): State<App>,
     session: Session,
@@ -50,9 +50,6 @@ async fn freeze(
         return Err(Error::invalid("/reason", format!("This must have 1 to {LONGEST_REASON} characters.")));
     }
     let mut tx = app.store.begin(session.org).await?;
-    if !organisation::is_admin(&mut tx, session.user).await? {
-        return Err(Error::refused(ErrorCode::NotAllowed));
-    }
     organisation::set_frozen(&mut tx, frozen, session.user, Some(reason), app.now()).await?;
     let row = organisation::fetch(&mut tx).await?;
     tx.commit().await?;

@@ -114,6 +114,7 @@ pub struct CampaignCounts {
 
 /// How the organisation does.
 #[utoipa::path(get, path = "/overview", operation_id = "getOverview", tag = TAG,
+    extensions(("x-permission" = json!("delivery.read"))),
     responses((status = 200, body = Overview)))]
 async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Overview>> {
     let (campaigns, rule) = campaign::read_all(&app, session.org).await?;

@@ -18,6 +18,7 @@ pub fn routes() -> OpenApiRouter<App> {
 
 /// The words for a code, for who has the code alone: an address can carry no more.
 #[utoipa::path(get, path = "/problems/{code}", operation_id = "getProblem", tag = TAG,
+    extensions(("x-permission" = json!("member"))),
     params(("code" = String, Path, description = "The stable code.")), responses((status = 200, body = Problem)))]
 async fn get(_: Session, Path(code): Path<String>) -> Result<axum::Json<Problem>> {
     let code: ErrorCode = code.parse().map_err(|_| Error::NOT_FOUND)?;

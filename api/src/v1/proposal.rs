@@ -2,10 +2,10 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use domain::ErrorCode;
 use domain::entity::Field as Setting;
 use domain::ids::{ProposalId, UserId};
 use domain::write_back::State as Progress;
+use domain::{ErrorCode, Permission};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use store::audit;
@@ -197,7 +197,8 @@ pub struct ProposalFilter {
 }
 
 /// The organisation's proposals, newest first.
-#[utoipa::path(get, path = "/proposals", operation_id = "listProposals", tag = TAG, params(ProposalFilter),
+#[utoipa::path(get, path = "/proposals", operation_id = "listProposals", tag = TAG,
+    extensions(("x-permission" = json!("proposals.read"))), params(ProposalFilter),
     responses((status = 200, body = Page<Proposal>)))]
 async fn list(
     State(app): State<App>,
@@ -218,6 +219,7 @@ async fn list(
 
 /// One proposal.
 #[utoipa::path(get, path = "/proposals/{id}", operation_id = "getProposal", tag = TAG,
+    extensions(("x-permission" = json!("proposals.read"))),
     params(("id" = String, Path, description = "The proposal.")), responses((status = 200, body = Proposal)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<ProposalId>) -> Result<axum::Json<Proposal>> {
     Ok(axum::Json(read(&app, &session, id).await?))
@@ -238,19 +240,22 @@ pub(super) struct Viewer {
     user: UserId,
     now: DateTime<Utc>,
     frozen: bool,
+    may_decide: bool,
 }
 
 impl Viewer {
     /// The signed-in person, now.
     pub(super) async fn of(app: &App, tx: &mut Tx, session: &Session) -> Result<Self> {
         let frozen = organisation::fetch(tx).await?.frozen;
-        Ok(Self { user: session.user, now: app.now(), frozen })
+        let may_decide = session.permissions.contains(&Permission::ProposalsDecide);
+        Ok(Self { user: session.user, now: app.now(), frozen, may_decide })
     }
 
     /// Why this person may not approve it now. The store decides the same once more when the decision is recorded.
     pub(super) fn obstacle(&self, row: &rows::Proposal) -> Option<ErrorCode> {
         match row.state {
             Progress::Proposed if row.expires_at <= self.now => Some(ErrorCode::ProposalExpired),
+            Progress::Proposed if !self.may_decide => Some(ErrorCode::NotAllowed),
             Progress::Proposed if row.origin == Origin::Person(self.user) => Some(ErrorCode::OwnProposal),
             Progress::Proposed if self.frozen => Some(ErrorCode::Frozen),
             Progress::Proposed => None,

@@ -82,6 +82,7 @@ pub struct RulePatch {
 
 /// All rules of the organisation.
 #[utoipa::path(get, path = "/rules", operation_id = "listRules", tag = TAG,
+    extensions(("x-permission" = json!("rules.read"))),
     responses((status = 200, body = Items<Rule>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Rule>>> {
     let mut tx = app.store.begin(session.org).await?;
@@ -91,6 +92,7 @@ async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Ite
 
 /// Changes a rule; each change is a new version.
 #[utoipa::path(patch, path = "/rules/{id}", operation_id = "updateRule", tag = TAG,
+    extensions(("x-permission" = json!("rules.manage"))),
     params(("id" = String, Path, description = "The rule."),
            ("Idempotency-Key" = Option<String>, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = RulePatch, responses((status = 200, body = Rule)))]

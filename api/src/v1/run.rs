@@ -199,7 +199,8 @@ pub struct RunFilter {
 }
 
 /// The organisation's runs, newest first.
-#[utoipa::path(get, path = "/runs", operation_id = "listRuns", tag = TAG, params(RunFilter),
+#[utoipa::path(get, path = "/runs", operation_id = "listRuns", tag = TAG,
+    extensions(("x-permission" = json!("runs.read"))), params(RunFilter),
     responses((status = 200, body = Page<Run>)))]
 async fn list(
     State(app): State<App>,
@@ -219,6 +220,7 @@ async fn list(
 
 /// One run with its steps and reports.
 #[utoipa::path(get, path = "/runs/{id}", operation_id = "getRun", tag = TAG,
+    extensions(("x-permission" = json!("runs.read"))),
     params(("id" = String, Path, description = "The run.")), responses((status = 200, body = RunDetail)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<CycleId>) -> Result<axum::Json<RunDetail>> {
     let mut tx = app.store.begin(session.org).await?;
@@ -246,6 +248,7 @@ async fn get(State(app): State<App>, session: Session, Id(id): Id<CycleId>) -> R
 
 /// Asks for fresh numbers now.
 #[utoipa::path(post, path = "/runs", operation_id = "startRun", tag = TAG,
+    extensions(("x-permission" = json!("runs.start"))),
     params(("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = EmptyIn, responses((status = 202, body = RunStarted)))]
 async fn start(

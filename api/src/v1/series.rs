@@ -93,6 +93,7 @@ pub enum MarkerKind {
 
 /// A campaign's spend against plan, day by day.
 #[utoipa::path(get, path = "/campaigns/{id}/series", operation_id = "getCampaignSeries", tag = TAG,
+    extensions(("x-permission" = json!("delivery.read"))),
     params(("id" = String, Path, description = "The campaign.")), responses((status = 200, body = Series)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<EntityId>) -> Result<axum::Json<Series>> {
     let mut tx = app.store.begin(session.org).await?;

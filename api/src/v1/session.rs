@@ -3,21 +3,22 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use domain::ids::OrgId;
-use domain::{Currency, ErrorCode, TimeZone};
+use domain::ids::{OrgId, SessionId, UserId};
+use domain::{Currency, ErrorCode, Permission, TimeZone};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::organisation::{self, SignUp};
-use store::{Tx, audit, onboarding, proposal, user};
+use store::{Tx, audit, member, onboarding, proposal, user};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{self, Session, SetCookie};
-use crate::extract::Body;
+use crate::extract::{Body, Id};
 use crate::problem::{Error, FieldProblem, Problem, Result};
 use crate::v1::onboarding::Onboarding;
+use crate::wire::Items;
 
 const TAG: &str = "session";
 const SHORTEST_PASSWORD: usize = 12;
@@ -28,7 +29,14 @@ const LONGEST_EMAIL: usize = 254;
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(sign_up)).routes(routes!(sign_in, sign_out)).routes(routes!(me))
+    OpenApiRouter::new()
+        .routes(routes!(sign_up))
+        .routes(routes!(sign_in, sign_out))
+        .routes(routes!(list))
+        .routes(routes!(revoke))
+        .routes(routes!(organisations))
+        .routes(routes!(switch))
+        .routes(routes!(me))
 }
 
 /// A new organisation and its first person.
@@ -72,6 +80,12 @@ pub struct Me {
     pub user: User,
     /// The organisation that the session is for.
     pub organisation: Organisation,
+    /// The name of the person's role there.
+    #[schema(example = "approver")]
+    pub role: String,
+    /// What the person may do there, by name.
+    #[schema(example = json!(["delivery.read"]))]
+    pub permissions: Vec<String>,
     /// The onboarding of the organisation; null before it began.
     pub onboarding: Option<Onboarding>,
     /// Proposals that wait for an approver.
@@ -106,8 +120,43 @@ pub struct Organisation {
     pub frozen: bool,
 }
 
+/// A browser in which the person is signed in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SessionItem {
+    /// The id.
+    pub id: String,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// An organisation that the person belongs to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrganisationItem {
+    /// The id.
+    pub id: String,
+    /// The name.
+    pub name: String,
+    /// The name of the person's role there.
+    pub role: String,
+    /// Whether the session is for it.
+    pub current: bool,
+}
+
+/// Another organisation to work in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SwitchIn {
+    /// Its id.
+    pub organisation: String,
+}
+
 /// Signs an organisation up and its first person in.
-#[utoipa::path(post, path = "/sign-up", operation_id = "signUp", tag = TAG, security(("csrf" = [])),
+#[utoipa::path(post, path = "/sign-up", operation_id = "signUp", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(("csrf" = [])),
     request_body = SignUpIn,
     responses((status = 201, body = Me), (status = 409, body = Problem, content_type = "application/problem+json")))]
 async fn sign_up(
@@ -118,9 +167,9 @@ async fn sign_up(
     let new = SignUp { password_hash: app.passwords.hash(password).await?, ..new };
     let mut tx = app.store.begin(OrgId::new()).await?;
     let user = organisation::sign_up(&mut tx, &new, app.now()).await?;
-    let (id, token) = auth::begin(&app, &mut tx, user).await?;
-    let session = Session { id, org: tx.org(), user, email: new.email.clone(), name: new.name.clone() };
+    let token = auth::begin(&app, &mut tx, user).await?;
     tx.commit().await?;
+    let session = begun(&app, &token).await?;
     let me = read(&app, &session).await?;
     Ok((StatusCode::CREATED, auth::cookie(&app, &token), axum::Json(me)))
 }
@@ -164,7 +213,8 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Signs a person in.
-#[utoipa::path(post, path = "/session", operation_id = "signIn", tag = TAG, security(("csrf" = [])),
+#[utoipa::path(post, path = "/session", operation_id = "signIn", tag = TAG,
+    extensions(("x-permission" = json!("anybody"))), security(("csrf" = [])),
     request_body = SessionIn,
     responses((status = 200, body = Me), (status = 401, body = Problem, content_type = "application/problem+json")))]
 async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result<(SetCookie, axum::Json<Me>)> {
@@ -180,31 +230,105 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
     let found = found.filter(|_| fits).ok_or(Error::refused(ErrorCode::WrongCredentials))?;
     app.throttle.forgive(&email);
     let mut tx = app.store.begin(found.org).await?;
-    let (id, token) = auth::begin(&app, &mut tx, found.user).await?;
-    let session = Session { id, org: found.org, user: found.user, email, name: found.name };
-    record(&mut tx, &session, "session.sign_in", app.now()).await?;
+    let token = auth::begin(&app, &mut tx, found.user).await?;
+    record(&mut tx, found.user, &found.name, "session.sign_in", app.now()).await?;
     tx.commit().await?;
+    let session = begun(&app, &token).await?;
     Ok((auth::cookie(&app, &token), axum::Json(read(&app, &session).await?)))
 }
 
+/// The session that has just begun, as the next request will see it.
+async fn begun(app: &App, token: &SecretString) -> Result<Session> {
+    Session::find(app, token.expose_secret()).await?.ok_or(Error::refused(ErrorCode::SignedOut))
+}
+
 /// Ends the session.
-#[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = TAG, responses((status = 204)))]
+#[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = TAG,
+    extensions(("x-permission" = json!("member"))), responses((status = 204)))]
 async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCode, SetCookie)> {
     let mut tx = app.store.begin(session.org).await?;
-    if store::session::delete(&mut tx, session.id).await? {
-        record(&mut tx, &session, "session.sign_out", app.now()).await?;
+    if store::session::delete(&mut tx, session.user, session.id).await? {
+        record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
     }
     tx.commit().await?;
     Ok((StatusCode::NO_CONTENT, auth::no_cookie(&app)))
 }
 
-async fn record(tx: &mut Tx, session: &Session, action: &str, at: DateTime<Utc>) -> Result<()> {
+/// The browsers in which the person is signed in to this organisation.
+#[utoipa::path(get, path = "/sessions", operation_id = "listSessions", tag = TAG,
+    extensions(("x-permission" = json!("member"))), responses((status = 200, body = Items<SessionItem>)))]
+async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<SessionItem>>> {
+    let mut tx = app.store.begin(session.org).await?;
+    let rows = store::session::list(&mut tx, session.user, app.now()).await?;
+    let items = rows.into_iter().map(|row| SessionItem {
+        id: row.id.to_string(),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        current: row.id == session.id,
+    });
+    Ok(axum::Json(Items { items: items.collect() }))
+}
+
+/// Signs one of the person's browsers out, from its next request on.
+#[utoipa::path(delete, path = "/sessions/{id}", operation_id = "revokeSession", tag = TAG,
+    extensions(("x-permission" = json!("member"))),
+    params(("id" = String, Path, description = "The session.")), responses((status = 204)))]
+async fn revoke(State(app): State<App>, session: Session, Id(id): Id<SessionId>) -> Result<StatusCode> {
+    let mut tx = app.store.begin(session.org).await?;
+    if !store::session::delete(&mut tx, session.user, id).await? {
+        return Err(Error::refused(ErrorCode::NotFound));
+    }
+    record(&mut tx, session.user, &session.name, "session.revoke", app.now()).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The organisations that the person belongs to.
+#[utoipa::path(get, path = "/organisations", operation_id = "listOrganisations", tag = TAG,
+    extensions(("x-permission" = json!("member"))), responses((status = 200, body = Items<OrganisationItem>)))]
+async fn organisations(State(app): State<App>, session: Session) -> Result<axum::Json<Items<OrganisationItem>>> {
+    let rows = member::organisations_of(&app.store, session.user).await?;
+    let items = rows.into_iter().map(|row| OrganisationItem {
+        id: row.org.to_string(),
+        name: row.name,
+        role: row.role,
+        current: row.org == session.org,
+    });
+    Ok(axum::Json(Items { items: items.collect() }))
+}
+
+/// Goes on in another organisation that the person belongs to: a new session there takes the place of this one.
+#[utoipa::path(put, path = "/session/organisation", operation_id = "switchOrganisation", tag = TAG,
+    extensions(("x-permission" = json!("member"))), request_body = SwitchIn, responses((status = 200, body = Me)))]
+async fn switch(
+    State(app): State<App>,
+    session: Session,
+    Body(input): Body<SwitchIn>,
+) -> Result<(SetCookie, axum::Json<Me>)> {
+    let wanted = input.organisation.parse::<OrgId>().ok();
+    let known = member::organisations_of(&app.store, session.user).await?;
+    let there = known.into_iter().find(|known| Some(known.org) == wanted);
+    let there = there.ok_or(Error::refused(ErrorCode::NotFound))?;
+    let mut tx = app.store.begin(there.org).await?;
+    let token = auth::begin(&app, &mut tx, session.user).await?;
+    record(&mut tx, session.user, &session.name, "session.sign_in", app.now()).await?;
+    tx.commit().await?;
+    // Whatever becomes of the old session, the new one holds.
+    let mut tx = app.store.begin(session.org).await?;
+    store::session::delete(&mut tx, session.user, session.id).await?;
+    record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
+    tx.commit().await?;
+    let begun = begun(&app, &token).await?;
+    Ok((auth::cookie(&app, &token), axum::Json(read(&app, &begun).await?)))
+}
+
+async fn record(tx: &mut Tx, user: UserId, name: &str, action: &str, at: DateTime<Utc>) -> Result<()> {
     let entry = audit::Entry {
-        actor: audit::Actor::Person(session.user),
+        actor: audit::Actor::Person(user),
         action: action.to_owned(),
         subject: "user",
-        subject_id: session.user.uuid(),
-        title: session.name.clone(),
+        subject_id: user.uuid(),
+        title: name.to_owned(),
         before: None,
         after: None,
     };
@@ -213,7 +337,8 @@ async fn record(tx: &mut Tx, session: &Session, action: &str, at: DateTime<Utc>)
 }
 
 /// Who is signed in.
-#[utoipa::path(get, path = "/me", operation_id = "getMe", tag = TAG, responses((status = 200, body = Me)))]
+#[utoipa::path(get, path = "/me", operation_id = "getMe", tag = TAG,
+    extensions(("x-permission" = json!("member"))), responses((status = 200, body = Me)))]
 async fn me(State(app): State<App>, session: Session) -> Result<axum::Json<Me>> {
     Ok(axum::Json(read(&app, &session).await?))
 }
@@ -229,6 +354,8 @@ async fn read(app: &App, session: &Session) -> Result<Me> {
     Ok(Me {
         user: User { id: session.user.to_string(), email: session.email.clone(), name: session.name.clone() },
         organisation: organisation.into(),
+        role: session.role.clone(),
+        permissions: session.permissions.iter().map(Permission::to_string).collect(),
         onboarding,
         open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
         now: app.now(),

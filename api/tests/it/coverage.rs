@@ -18,7 +18,13 @@ async fn every_other_route_refuses_who_is_not_signed_in() {
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let name = operation["operationId"].as_str().unwrap();
-            if PUBLIC.contains(&name) {
+            let for_anybody = operation["x-permission"] == "anybody";
+            assert_eq!(
+                for_anybody,
+                PUBLIC.contains(&name),
+                "{name}: the document and the list of what anybody may call"
+            );
+            if for_anybody {
                 public.push(name);
                 continue;
             }

@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod authorisation;
 mod coverage;
 mod document;
 mod harness;
 mod onboarding;
+mod organisations;
 mod problems;
 mod requests;
 mod sessions;

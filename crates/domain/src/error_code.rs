@@ -80,6 +80,21 @@ error_codes! {
         "Your role in the organisation does not allow this.",
         "Nothing was changed.",
         "Ask an admin of your organisation to do it.";
+    /// The page was loaded for another organisation than the session is for.
+    OtherOrganisation = "auth.other_organisation", Rejected,
+        "This browser works in another organisation now.",
+        "Nothing was changed.",
+        "Load the page again: it shows the organisation that you are in.";
+    /// An organisation keeps at least one admin.
+    LastAdmin = "members.last_admin", Rejected,
+        "This is the organisation's last admin who can sign in.",
+        "The role and the access stay as they are.",
+        "Make somebody else an admin first.";
+    /// The role is built in, or somebody has it.
+    RoleInUse = "members.role_in_use", Rejected,
+        "This role can't be changed in this way: it is built in, or somebody has it.",
+        "The role stays as it is.",
+        "Give its members another role first, or make a role of your own.";
     /// The e-mail has an account already.
     EmailTaken = "auth.email_taken", Rejected,
         "There is already an account with this e-mail.",

@@ -134,6 +134,21 @@ pub enum Error {
         /// How often it may be.
         most: u32,
     },
+    /// The role of the organisation's admins can't be changed.
+    #[error("the role of the admins can't be changed")]
+    AdminRole,
+    /// A role that is built in, or that somebody has, can't be removed.
+    #[error("the role is in use")]
+    RoleInUse,
+    /// An organisation keeps at least one admin who may sign in.
+    #[error("the organisation would have no admin")]
+    LastAdmin,
+    /// There are as many as there may be.
+    #[error("there are as many {noun} as there may be")]
+    TooMany {
+        /// Of what.
+        noun: &'static str,
+    },
     /// The settings of a rule contradict themselves.
     #[error("the rule's settings contradict themselves")]
     InvalidRule(#[from] domain::rule::InvalidRule),

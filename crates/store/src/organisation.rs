@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::audit::{self, Actor};
 use crate::convert::parsed;
 use crate::error::{Error, Result};
+use crate::role;
 use crate::store::Tx;
 
 /// An organisation.
@@ -84,6 +85,7 @@ pub async fn sign_up(tx: &mut Tx, new: &SignUp, at: DateTime<Utc>) -> Result<Use
     )
     .execute(tx.conn())
     .await?;
+    role::create_built_in(tx, at).await?;
     sqlx::query!(
         "INSERT INTO memberships (org_id, user_id, user_name, role, created_at) VALUES ($1, $2, $3, 'admin', $4)",
         org.uuid(),
@@ -119,16 +121,6 @@ pub async fn fetch(tx: &mut Tx) -> Result<Organisation> {
     .fetch_optional(tx.conn())
     .await?;
     row.ok_or(Error::NotFound { noun: "organisation" })?.try_into()
-}
-
-/// Whether a person may change the organisation's own settings.
-///
-/// # Errors
-/// As any statement.
-pub async fn is_admin(tx: &mut Tx, user: UserId) -> Result<bool> {
-    let row =
-        sqlx::query!("SELECT role FROM memberships WHERE user_id = $1", user.uuid()).fetch_optional(tx.conn()).await?;
-    Ok(row.is_some_and(|row| row.role == "admin"))
 }
 
 /// Switches changes in platforms off or on, with the reason for the audit trail, and says whether that was news.

@@ -1,11 +1,18 @@
 //! Sessions: signed-in browsers. A session's token is kept as its SHA-256 only.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use domain::Permission;
 use domain::ids::{OrgId, SessionId, UserId};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
+use crate::role;
 use crate::store::{Store, Tx};
+
+/// The most sessions that are listed.
+const LIST_MOST: i64 = 200;
 
 /// Who a session belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +27,10 @@ pub struct SignedIn {
     pub name: String,
     /// The organisation that they signed in to.
     pub org: OrgId,
+    /// The name of their role there.
+    pub role: String,
+    /// What they may do there.
+    pub permissions: BTreeSet<Permission>,
 }
 
 /// Begins a session of a member of the organisation, and clears away this person's sessions that have ended.
@@ -58,8 +69,8 @@ pub async fn create(
 pub async fn lookup(store: &Store, token: &str, at: DateTime<Utc>) -> Result<Option<SignedIn>> {
     let row = sqlx::query!(
         r#"SELECT session_id AS "session_id!", user_id AS "user_id!", org_id AS "org_id!", email AS "email!",
-                  user_name AS "user_name!"
-           FROM session_lookup($1, $2)"#,
+                  user_name AS "user_name!", role AS "role!", permissions AS "permissions!"
+           FROM session_find($1, $2)"#,
         token_hash(token),
         at
     )
@@ -71,15 +82,52 @@ pub async fn lookup(store: &Store, token: &str, at: DateTime<Utc>) -> Result<Opt
         email: row.email,
         name: row.user_name,
         org: row.org_id.into(),
+        role: row.role,
+        permissions: role::permissions(&row.permissions),
     }))
 }
 
-/// Ends a session; says whether there was one.
+/// A session as its person sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Which one.
+    pub id: SessionId,
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A person's sessions in the organisation that have not ended, newest first.
 ///
 /// # Errors
 /// As any statement.
-pub async fn delete(tx: &mut Tx, id: SessionId) -> Result<bool> {
-    let done = sqlx::query!("DELETE FROM sessions WHERE id = $1", id.uuid()).execute(tx.conn()).await?;
+pub async fn list(tx: &mut Tx, user: UserId, at: DateTime<Utc>) -> Result<Vec<Listed>> {
+    let rows = sqlx::query!(
+        "SELECT id, created_at, expires_at FROM sessions WHERE user_id = $1 AND expires_at > $2
+         ORDER BY created_at DESC, id LIMIT $3",
+        user.uuid(),
+        at,
+        LIST_MOST
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let listed = rows.into_iter().map(|row| Listed {
+        id: row.id.into(),
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+    });
+    Ok(listed.collect())
+}
+
+/// Ends a session of a person; says whether there was one.
+///
+/// # Errors
+/// As any statement.
+pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool> {
+    let done = sqlx::query!("DELETE FROM sessions WHERE id = $1 AND user_id = $2", id.uuid(), user.uuid())
+        .execute(tx.conn())
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -42,6 +42,15 @@ impl TestDatabase {
         let server = server.replacen("//postgres:", &format!("//{role}:"), 1);
         format!("{server}/{}", self.name)
     }
+
+    /// Runs statements in it as a superuser.
+    ///
+    /// # Errors
+    /// When one of them fails.
+    pub async fn execute(&self, statements: &str) -> Result<(), Error> {
+        let done = run(&self.url("postgres"), statements).await;
+        done.map_err(|error| Error(format!("`{statements}` failed: {error}")))
+    }
 }
 
 impl Drop for TestDatabase {

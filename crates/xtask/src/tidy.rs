@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("workflows", &["domain"]),
     ("activities", &["domain", "runtime", "workflows", "connectors", "store", "lakehouse"]),
     ("api", &["domain", "runtime", "workflows", "store", "lakehouse"]),
+    ("cli", &["domain", "store"]),
     ("sandbox", &[]),
     ("test-database", &[]),
     ("xtask", &[]),

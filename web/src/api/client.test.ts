@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { problem } from "../test/fixtures";
-import { IntentKeys, onSignedOut, problemFetch } from "./client";
+import { IntentKeys, keepToOrganisation, onElsewhere, onSignedOut, problemFetch } from "./client";
 import { asProblem, fieldErrors } from "./problem";
 
 const request = (method = "GET") => new Request("http://localhost/api/v1/me", { method });
@@ -40,6 +40,19 @@ describe("a session that has ended", () => {
     answer(JSON.stringify({ ...problem, code: "auth.required" }), 401);
     await problemFetch(request());
     expect(left).toHaveBeenCalledOnce();
+  });
+});
+
+describe("a page of another organisation", () => {
+  it("says which one it is about, and is loaded again when that is refused", async () => {
+    const elsewhere = vi.fn();
+    onElsewhere(elsewhere);
+    keepToOrganisation("org_1");
+    const sent = request("PUT");
+    answer(JSON.stringify({ ...problem, code: "auth.other_organisation" }), 409);
+    await problemFetch(sent);
+    expect(sent.headers.get("X-CLP-Organisation")).toBe("org_1");
+    expect(elsewhere).toHaveBeenCalledOnce();
   });
 });
 

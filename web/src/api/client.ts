@@ -14,7 +14,21 @@ export function onSignedOut(action: () => void): void {
   whenSignedOut = action;
 }
 
+/** The organisation that this page is about: what it asks for is refused once the browser works in another one. */
+let organisation: string | undefined;
+let whenElsewhere: () => void = () => window.location.reload();
+
+export function keepToOrganisation(id: string): void {
+  organisation = id;
+}
+
+/** What happens when the browser works in another organisation; tests say so. */
+export function onElsewhere(action: () => void): void {
+  whenElsewhere = action;
+}
+
 export async function problemFetch(request: Request): Promise<Response> {
+  if (organisation) request.headers.set("X-CLP-Organisation", organisation);
   if (!SAFE_METHODS.has(request.method)) request.headers.set("X-Requested-With", "clp");
   let response: Response;
   try {
@@ -25,6 +39,7 @@ export async function problemFetch(request: Request): Promise<Response> {
   }
   if (response.ok) return response;
   const problem = await readProblem(response);
+  if (problem.code === "auth.other_organisation") whenElsewhere();
   if (problem.code !== "auth.wrong_credentials" && response.status === 401) whenSignedOut();
   return problemResponse(problem);
 }

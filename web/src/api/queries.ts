@@ -11,18 +11,24 @@ import {
 } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { followServer } from "../format/clock";
-import { api, client, idempotent, IntentKeys } from "./client";
+import { api, client, idempotent, IntentKeys, keepToOrganisation } from "./client";
+import type { Permission } from "./permissions";
 import { asProblem } from "./problem";
 import type {
   Connection,
   FreezeIn,
   Me,
+  Member,
+  MemberPatch,
   Onboarding,
   Organisation,
   Platform,
   Problem,
   Proposal,
+  Role,
+  RoleIn,
   SessionIn,
+  SessionItem,
   SignUpIn,
 } from "./types";
 
@@ -43,7 +49,9 @@ export function createQueryClient(): QueryClient {
   queries.getQueryCache().subscribe(({ type, query }) => {
     if (type !== "updated" || query.queryHash !== hashKey(meQuery().queryKey)) return;
     const { data, dataUpdatedAt } = query.state as QueryState<Me>;
-    if (data) followServer(data.now, dataUpdatedAt);
+    if (!data) return;
+    followServer(data.now, dataUpdatedAt);
+    keepToOrganisation(data.organisation.id);
   });
   return queries;
 }
@@ -54,6 +62,12 @@ export const meQuery = () => api.queryOptions("get", "/api/v1/me", {}, { staleTi
 
 export function useMe() {
   return api.useQuery("get", "/api/v1/me", {}, { staleTime: 30 * SECOND, refetchInterval: 30_000 });
+}
+
+/** What the signed-in person may do here; nothing, as long as that is not known. */
+export function useMay(): (permission: Permission) => boolean {
+  const permissions = useQuery(meQuery()).data?.permissions;
+  return (permission) => permissions?.includes(permission) ?? false;
 }
 
 export function useSignUp() {
@@ -82,7 +96,41 @@ export function useSignOut() {
   });
 }
 
-/** A new person sits at this browser: nothing of the one before may stay in memory. */
+export function useOrganisations() {
+  return api.useQuery("get", "/api/v1/organisations", {}, { staleTime: 300 * SECOND });
+}
+
+export function useSwitchOrganisation() {
+  return useAction<{ organisation: string }, Me>({
+    intent: ({ organisation }) => `organisation:${organisation}`,
+    send: (body) => unwrap(client.PUT("/api/v1/session/organisation", { body })),
+    done: enter,
+  });
+}
+
+export function useSessions() {
+  return api.useQuery("get", "/api/v1/sessions");
+}
+
+export function useRevokeSession() {
+  return useAction<{ id: string }, string>({
+    intent: ({ id }) => `revoke-session:${id}`,
+    send: async ({ id }) => {
+      await unwrap(client.DELETE("/api/v1/sessions/{id}", { params: { path: { id } } }));
+      return id;
+    },
+    done: (id, queries) => {
+      queries.setQueryData(
+        api.queryOptions("get", "/api/v1/sessions").queryKey,
+        (list: { items: SessionItem[] } | undefined) =>
+          list && { items: list.items.filter((one) => one.id !== id) },
+      );
+      void queries.invalidateQueries({ queryKey: ["get", "/api/v1/audit"] });
+    },
+  });
+}
+
+/** A new person sits at this browser, or works in another organisation: nothing of before may stay in memory. */
 function enter(me: Me, queries: QueryClient): void {
   queries.clear();
   queries.setQueryData(meQuery().queryKey, me);
@@ -90,11 +138,13 @@ function enter(me: Me, queries: QueryClient): void {
 
 // ---- onboarding ----
 
-/** States in which nothing moves by itself any more. */
-const SETTLED: ReadonlySet<string> = new Set(["done", "failed", "cancelled"]);
+/** States in which nothing moves by itself any more, until somebody begins again. */
+const SETTLED: ReadonlySet<string> = new Set(["failed", "cancelled"]);
 
 function onboardingInterval(onboarding: Onboarding | null | undefined): number | false {
-  if (!onboarding || SETTLED.has(onboarding.state)) return false;
+  if (onboarding === undefined || onboarding?.state === "done") return false;
+  // Somebody else may begin.
+  if (onboarding === null || SETTLED.has(onboarding.state)) return 30 * SECOND;
   return onboarding.state === "ready" ? 5 * SECOND : SECOND;
 }
 
@@ -233,6 +283,74 @@ export function useSetFreeze() {
         (me: Me | undefined) => me && { ...me, organisation },
       );
       void queries.invalidateQueries({ queryKey: ["get", "/api/v1/audit"] });
+    },
+  });
+}
+
+// ---- members and roles ----
+
+export function useMembers() {
+  return api.useQuery("get", "/api/v1/members");
+}
+
+export function useRoles() {
+  return api.useQuery("get", "/api/v1/roles");
+}
+
+/** What somebody may do shows in both lists, in what the person at this browser is offered, and in the audit trail. */
+function refreshRights(queries: QueryClient): void {
+  for (const path of ["/api/v1/members", "/api/v1/roles", "/api/v1/me", "/api/v1/audit"])
+    void queries.invalidateQueries({ queryKey: ["get", path] });
+}
+
+export function useUpdateMember() {
+  return useAction<{ id: string } & MemberPatch, Member>({
+    intent: ({ id, role, active }) => `member:${id}:${role}:${active}`,
+    send: ({ id, ...body }) =>
+      unwrap(client.PATCH("/api/v1/members/{id}", { params: { path: { id } }, body })),
+    done: (member, queries) => {
+      queries.setQueryData(
+        api.queryOptions("get", "/api/v1/members").queryKey,
+        (list: { items: Member[] } | undefined) =>
+          list && { items: list.items.map((one) => (one.id === member.id ? member : one)) },
+      );
+      refreshRights(queries);
+    },
+  });
+}
+
+export function useCreateRole() {
+  return useAction<RoleIn, Role>({
+    intent: ({ title, permissions }) => `role:${title}:${permissions.toSorted().join()}`,
+    send: (body, key) =>
+      unwrap(client.POST("/api/v1/roles", { params: { header: idempotent(key) }, body })),
+    done: (_, queries) => refreshRights(queries),
+  });
+}
+
+export function useUpdateRole() {
+  return useAction<{ name: string } & RoleIn, Role>({
+    intent: ({ name }) => `update-role:${name}`,
+    send: ({ name, ...body }) =>
+      unwrap(client.PUT("/api/v1/roles/{id}", { params: { path: { id: name } }, body })),
+    done: (_, queries) => refreshRights(queries),
+  });
+}
+
+export function useDeleteRole() {
+  return useAction<{ name: string }, string>({
+    intent: ({ name }) => `delete-role:${name}`,
+    send: async ({ name }) => {
+      await unwrap(client.DELETE("/api/v1/roles/{id}", { params: { path: { id: name } } }));
+      return name;
+    },
+    done: (name, queries) => {
+      queries.setQueryData(
+        api.queryOptions("get", "/api/v1/roles").queryKey,
+        (list: { items: Role[] } | undefined) =>
+          list && { items: list.items.filter((one) => one.name !== name) },
+      );
+      refreshRights(queries);
     },
   });
 }

@@ -208,6 +208,40 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/members": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Everybody who belongs to the organisation, or did. */
+    get: operations["listMembers"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/members/{id}": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    /** Gives a member another role, keeps them out, or lets them in again. */
+    patch: operations["updateMember"];
+    trace?: never;
+  };
   "/api/v1/onboarding": {
     parameters: {
       query?: never;
@@ -285,8 +319,25 @@ export interface paths {
       cookie?: never;
     };
     get?: never;
-    /** Freezes all changes of the organisation, or lifts the freeze. Only admins may. */
+    /** Freezes all changes of the organisation, or lifts the freeze. */
     put: operations["setFreeze"];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/organisations": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The organisations that the person belongs to. */
+    get: operations["listOrganisations"];
+    put?: never;
     post?: never;
     delete?: never;
     options?: never;
@@ -413,6 +464,42 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/roles": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The organisation's roles. */
+    get: operations["listRoles"];
+    put?: never;
+    /** Makes a role of the organisation's own. Its name is made of its title. */
+    post: operations["createRole"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/roles/{id}": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Changes what a role is called and allows. */
+    put: operations["updateRole"];
+    post?: never;
+    /** Removes a role that nobody has. */
+    delete: operations["deleteRole"];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v1/rules": {
     parameters: {
       query?: never;
@@ -495,6 +582,57 @@ export interface paths {
     post: operations["signIn"];
     /** Ends the session. */
     delete: operations["signOut"];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/session/organisation": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Goes on in another organisation that the person belongs to: a new session there takes the place of this one. */
+    put: operations["switchOrganisation"];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/sessions": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The browsers in which the person is signed in to this organisation. */
+    get: operations["listSessions"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/sessions/{id}": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Signs one of the person's browsers out, from its next request on. */
+    delete: operations["revokeSession"];
     options?: never;
     head?: never;
     patch?: never;
@@ -908,9 +1046,29 @@ export interface components {
       items: components["schemas"]["Connection"][];
     };
     /** @description All of a short list. */
+    Items_Member: {
+      /** @description The items. */
+      items: components["schemas"]["Member"][];
+    };
+    /** @description All of a short list. */
+    Items_OrganisationItem: {
+      /** @description The items. */
+      items: components["schemas"]["OrganisationItem"][];
+    };
+    /** @description All of a short list. */
+    Items_Role: {
+      /** @description The items. */
+      items: components["schemas"]["Role"][];
+    };
+    /** @description All of a short list. */
     Items_Rule: {
       /** @description The items. */
       items: components["schemas"]["Rule"][];
+    };
+    /** @description All of a short list. */
+    Items_SessionItem: {
+      /** @description The items. */
+      items: components["schemas"]["SessionItem"][];
     };
     /** @description What buys: DV360's line item. */
     Line: {
@@ -982,8 +1140,50 @@ export interface components {
       open_proposals: number;
       /** @description The organisation that the session is for. */
       organisation: components["schemas"]["Organisation"];
+      /**
+       * @description What the person may do there, by name.
+       * @example [
+       *       "delivery.read"
+       *     ]
+       */
+      permissions: string[];
+      /**
+       * @description The name of the person's role there.
+       * @example approver
+       */
+      role: string;
       /** @description The person. */
       user: components["schemas"]["User"];
+    };
+    /** @description A member. */
+    Member: {
+      /** @description Whether they may sign in to this organisation. */
+      active: boolean;
+      /** @description The person's e-mail address. */
+      email: string;
+      /** @description The person's id. */
+      id: string;
+      /** @description Whether this is who asks. */
+      is_you: boolean;
+      /**
+       * Format: date-time
+       * @description When they joined.
+       */
+      joined_at: string;
+      /** @description The person's name. */
+      name: string;
+      /**
+       * @description The name of their role.
+       * @example approver
+       */
+      role: string;
+    };
+    /** @description Changes of a member; what is not named stays. */
+    MemberPatch: {
+      /** @description False keeps them out at once and ends their sessions here. */
+      active?: boolean | null;
+      /** @description The name of another role. It holds from their next request on. */
+      role?: string | null;
     };
     /** @description An exact amount in one currency. The amount is a decimal string: JavaScript's numbers can't hold money. */
     Money: {
@@ -1127,6 +1327,17 @@ export interface components {
       reporting_currency: string;
       /** @description Its time zone. */
       time_zone: string;
+    };
+    /** @description An organisation that the person belongs to. */
+    OrganisationItem: {
+      /** @description Whether the session is for it. */
+      current: boolean;
+      /** @description The id. */
+      id: string;
+      /** @description The name. */
+      name: string;
+      /** @description The name of the person's role there. */
+      role: string;
     };
     /** @description How the organisation does. */
     Overview: {
@@ -1465,6 +1676,37 @@ export interface components {
       /** @description Why, 1 to 500 characters. */
       reason: string;
     };
+    /** @description A role. */
+    Role: {
+      /** @description Whether every organisation begins with it; it can't be removed then. */
+      built_in: boolean;
+      /**
+       * Format: int32
+       * @description How many members have it who may sign in.
+       */
+      members: number;
+      /**
+       * @description Its name, which stays when its title changes.
+       * @example campaign_manager
+       */
+      name: string;
+      /**
+       * @description What it allows, by name.
+       * @example [
+       *       "delivery.read"
+       *     ]
+       */
+      permissions: string[];
+      /** @description What people call it. */
+      title: string;
+    };
+    /** @description What a role is called and allows. */
+    RoleIn: {
+      /** @description What it allows, by name. */
+      permissions: string[];
+      /** @description What people call it, 1 to 100 characters. */
+      title: string;
+    };
     /** @description Rows written, by layer. */
     RowCounts: {
       /**
@@ -1706,6 +1948,23 @@ export interface components {
        */
       password: string;
     };
+    /** @description A browser in which the person is signed in. */
+    SessionItem: {
+      /**
+       * Format: date-time
+       * @description When it began.
+       */
+      created_at: string;
+      /** @description Whether it is the one that asks. */
+      current: boolean;
+      /**
+       * Format: date-time
+       * @description When it ends by itself.
+       */
+      expires_at: string;
+      /** @description The id. */
+      id: string;
+    };
     /** @description A new organisation and its first person. */
     SignUpIn: {
       /**
@@ -1751,6 +2010,11 @@ export interface components {
      * @enum {string}
      */
     StepState: "waiting" | "running" | "done" | "failed";
+    /** @description Another organisation to work in. */
+    SwitchIn: {
+      /** @description Its id. */
+      organisation: string;
+    };
     /** @description A person. */
     User: {
       /** @description The e-mail address. */
@@ -2201,6 +2465,71 @@ export interface operations {
       };
     };
   };
+  listMembers: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Items_Member"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  updateMember: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The member. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["MemberPatch"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Member"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
   getOnboarding: {
     parameters: {
       query?: never;
@@ -2413,13 +2742,42 @@ export interface operations {
           "application/json": components["schemas"]["Organisation"];
         };
       };
-      /** @description Not an admin. */
+      /** @description The role does not allow it. */
       403: {
         headers: {
           [name: string]: unknown;
         };
         content: {
           "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  listOrganisations: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Items_OrganisationItem"];
         };
       };
       /** @description A problem */
@@ -2706,6 +3064,137 @@ export interface operations {
       };
     };
   };
+  listRoles: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Items_Role"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  createRole: {
+    parameters: {
+      query?: never;
+      header?: {
+        /** @description Names this request; the same key gets the same answer. */
+        "Idempotency-Key"?: string | null;
+      };
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["RoleIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Role"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  updateRole: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The role's name. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["RoleIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Role"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  deleteRole: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The role's name. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
   listRules: {
     parameters: {
       query?: never;
@@ -2925,6 +3414,98 @@ export interface operations {
       query?: never;
       header?: never;
       path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  switchOrganisation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["SwitchIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Me"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  listSessions: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Items_SessionItem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  revokeSession: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The session. */
+        id: string;
+      };
       cookie?: never;
     };
     requestBody?: never;

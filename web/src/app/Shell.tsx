@@ -14,7 +14,7 @@ import {
   type MantineColorScheme,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import { Outlet, useNavigate, useRouteContext, useRouterState } from "@tanstack/react-router";
 import {
   Cable,
   ChevronDown,
@@ -28,9 +28,11 @@ import {
   ScrollText,
   Settings,
   Sun,
+  Users,
   type LucideIcon,
 } from "lucide-react";
-import { useMe, useSignOut } from "../api/queries";
+import type { Permission } from "../api/permissions";
+import { useMay, useMe, useSignOut } from "../api/queries";
 import type { Me } from "../api/types";
 import { zoneName } from "../format/format";
 import { NavLinkTo } from "../ui/links";
@@ -39,21 +41,38 @@ import { useText } from "../ui/text";
 import { Brand } from "./Brand";
 import { CheatSheet } from "./CheatSheet";
 import type { MessageId } from "./messages";
+import { OrganisationName } from "./OrganisationName";
 
-const PLACES: readonly { to: string; label: MessageId; icon: LucideIcon }[] = [
+interface Place {
+  to: string;
+  label: MessageId;
+  icon: LucideIcon;
+  /** Who may not do this is not led there. */
+  needs?: Permission;
+}
+
+const PLACES: readonly Place[] = [
   { to: "/", label: "nav.overview", icon: LayoutDashboard },
-  { to: "/approvals", label: "nav.approvals", icon: Inbox },
-  { to: "/connections", label: "nav.connections", icon: Cable },
-  { to: "/runs", label: "nav.runs", icon: History },
-  { to: "/audit", label: "nav.audit", icon: ScrollText },
+  { to: "/approvals", label: "nav.approvals", icon: Inbox, needs: "proposals.read" },
+  { to: "/connections", label: "nav.connections", icon: Cable, needs: "connections.read" },
+  { to: "/runs", label: "nav.runs", icon: History, needs: "runs.read" },
+  { to: "/members", label: "nav.members", icon: Users, needs: "members.read" },
+  { to: "/audit", label: "nav.audit", icon: ScrollText, needs: "audit.read" },
   { to: "/settings", label: "nav.settings", icon: Settings },
 ];
 
+/** Another organisation is another frame: nothing on the screen outlives a switch. */
 export function Shell() {
+  const { organisation } = useRouteContext({ from: "/shell" });
+  return <Frame key={organisation} />;
+}
+
+function Frame() {
   const text = useText();
   const [menuOpen, menu] = useDisclosure(false);
   const [sheetOpen, sheet] = useDisclosure(false);
   const me = useMe().data;
+  const may = useMay();
   const path = useRouterState({ select: (state) => state.location.pathname });
   useShortcuts({ "?": sheet.open });
   return (
@@ -78,11 +97,7 @@ export function Shell() {
               aria-expanded={menuOpen}
             />
             <Brand />
-            {me ? (
-              <Text fw={600} size="sm" truncate className="shell-organisation">
-                {me.organisation.name}
-              </Text>
-            ) : null}
+            {me ? <OrganisationName organisation={me.organisation} /> : null}
             {me?.organisation.frozen ? (
               <Badge color="red" variant="filled">
                 {text("shell.frozen")}
@@ -111,7 +126,7 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" aria-label={text("nav.label")} className="shell-navbar">
-        {PLACES.map(({ to, label, icon: Icon }) => (
+        {PLACES.filter(({ needs }) => !needs || may(needs)).map(({ to, label, icon: Icon }) => (
           <NavLinkTo
             key={to}
             to={to}

@@ -60,7 +60,8 @@ const onboarding = createRoute({
   path: "/onboarding",
   validateSearch: onboardingSearch,
   beforeLoad: async ({ context, location }) => {
-    await signedIn(context.queries, location.href);
+    const me = await signedIn(context.queries, location.href);
+    return { organisation: me.organisation.id };
   },
   component: lazyRouteComponent(() => import("../features/onboarding/Wizard"), "Wizard"),
 });
@@ -71,6 +72,7 @@ const shell = createRoute({
   beforeLoad: async ({ context, location }) => {
     const me = await signedIn(context.queries, location.href);
     if (needsWizard(me.onboarding)) throw redirect({ to: "/onboarding" });
+    return { organisation: me.organisation.id };
   },
   component: Shell,
   notFoundComponent: NotFound,
@@ -138,6 +140,12 @@ const audit = createRoute({
   component: lazyRouteComponent(() => import("../features/audit/AuditPage"), "AuditPage"),
 });
 
+const members = createRoute({
+  getParentRoute: () => shell,
+  path: "/members",
+  component: lazyRouteComponent(() => import("../features/member/MembersPage"), "MembersPage"),
+});
+
 const settings = createRoute({
   getParentRoute: () => shell,
   path: "/settings",
@@ -156,6 +164,7 @@ const routeTree = root.addChildren([
     runs,
     run,
     audit,
+    members,
     settings,
   ]),
 ]);

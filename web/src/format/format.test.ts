@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { createQueryClient, meQuery } from "../api/queries";
-import type { Me } from "../api/types";
+import { meWith } from "../test/fixtures";
 import { followServer } from "./clock";
 import { compare, divide, subtract } from "./decimal";
 import {
@@ -90,7 +90,7 @@ describe("the platform's clock", () => {
 
   it("follows every answer that says who is signed in", () => {
     const queries = createQueryClient();
-    queries.setQueryData(meQuery().queryKey, { now: "2031-01-02T12:00:00Z" } as Me);
+    queries.setQueryData(meQuery().queryKey, meWith({ now: "2031-01-02T12:00:00Z" }));
     expect(fromNow("2031-01-02T11:51:00Z")).toMatch(/9 min/);
   });
 });

@@ -1,3 +1,4 @@
+import { PERMISSIONS } from "../api/permissions";
 import type { Me, Onboarding, OnboardingAccount, Pacing, Problem, Proposal } from "../api/types";
 
 const eur = (amount: string) => ({ amount, currency: "EUR" });
@@ -93,6 +94,8 @@ export function meWith(change: Partial<Me> = {}): Me {
     },
     onboarding: onboardingWith({ state: "done" }),
     open_proposals: 0,
+    role: "admin",
+    permissions: [...PERMISSIONS],
     now: "2026-11-21T12:00:00Z",
     ...change,
   };

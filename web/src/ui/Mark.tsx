@@ -86,6 +86,10 @@ const LOOKS = {
     archived: { icon: Ban, color: "gray", word: "status.archived" },
     gone: { icon: CircleX, color: "red", word: "status.gone" },
   },
+  member: {
+    active: { icon: CircleCheck, color: "green", word: "status.active" },
+    deactivated: { icon: Ban, color: "gray", word: "member.deactivated" },
+  },
 } as const satisfies Record<string, Record<string, Look>>;
 
 export type MarkKind = keyof typeof LOOKS;

@@ -1,12 +1,13 @@
 //! People, sessions, consents, idempotent requests, onboardings and intents.
 
 use domain::ids::{ConnectionId, OrgId, UserId};
-use domain::{ErrorCode, Platform};
+use domain::{ErrorCode, Platform, Role as BuiltIn};
 use futures::future::join_all;
 use serde_json::json;
 use store::idempotency::{self, Begun};
 use store::onboarding::{self, State, Step, StepKey, StepState};
-use store::{Error, audit, connection, consent, intent, organisation, session, user};
+use store::{Error, audit, connection, consent, intent, member, organisation, role, session, user};
+use strum::IntoEnumIterator as _;
 
 use crate::harness::{Database, after, noon};
 use crate::world::{World, sign_up};
@@ -77,9 +78,12 @@ async fn a_session_is_found_by_its_token_until_it_ends() {
 
     let mut tx = world.tx().await;
     session::create(&mut tx, world.user, "third", after(10), after(60)).await.unwrap();
-    assert!(session::delete(&mut tx, id).await.unwrap());
-    assert!(!session::delete(&mut tx, id).await.unwrap());
-    assert!(!session::delete(&mut tx, short).await.unwrap(), "a new session clears away what has ended");
+    let listed = session::list(&mut tx, world.user, after(10)).await.unwrap();
+    assert_eq!(listed.iter().map(|session| session.created_at).collect::<Vec<_>>(), [after(10), noon()]);
+    assert!(!session::delete(&mut tx, UserId::new(), id).await.unwrap(), "it is somebody else's");
+    assert!(session::delete(&mut tx, world.user, id).await.unwrap());
+    assert!(!session::delete(&mut tx, world.user, id).await.unwrap());
+    assert!(!session::delete(&mut tx, world.user, short).await.unwrap(), "a new session clears away what has ended");
     tx.commit().await.unwrap();
     assert_eq!(session::lookup(&database.store, "secret", after(11)).await.unwrap(), None);
 }
@@ -269,4 +273,61 @@ async fn an_intent_is_due_until_its_workflow_was_started() {
     assert_eq!(intent::fetch(&mut tx, due[0].id).await.unwrap(), (due[0], Some(after(6))));
     tx.commit().await.unwrap();
     assert_eq!(intent::due(&database.store, after(9), 10).await.unwrap(), due[1..]);
+}
+
+#[tokio::test]
+async fn an_organisation_begins_with_the_roles_of_the_domain() {
+    let database = Database::new().await;
+    let world = World::new(&database.store, "a@example.org").await;
+    let mut tx = world.tx().await;
+    let roles = role::list(&mut tx).await.unwrap();
+    for built_in in BuiltIn::iter() {
+        let found = roles.iter().find(|role| role.name == built_in.to_string()).unwrap();
+        assert_eq!((&found.permissions, found.title.as_str()), (&built_in.permissions(), built_in.title()));
+        assert_eq!((found.built_in, found.members), (true, u32::from(built_in == BuiltIn::Admin)));
+    }
+    assert_eq!(roles.len(), BuiltIn::iter().count());
+}
+
+#[tokio::test]
+async fn an_organisation_keeps_an_admin_and_the_admins_their_role() {
+    let database = Database::new().await;
+    let world = World::new(&database.store, "a@example.org").await;
+    let guest = World::new(&database.store, "b@example.org").await.user;
+    let mut tx = world.tx().await;
+    member::add(&mut tx, guest, "Bob", "viewer", world.user, noon()).await.unwrap();
+    let all = BuiltIn::Admin.permissions();
+    assert!(matches!(role::update(&mut tx, "admin", "Boss", &all, world.user, noon()).await, Err(Error::AdminRole)));
+    assert!(matches!(role::delete(&mut tx, "viewer", world.user, noon()).await, Err(Error::RoleInUse)));
+    let promoted = member::set_role(&mut tx, guest, "admin", world.user, noon()).await.unwrap();
+    assert_eq!((promoted.role.as_str(), promoted.email.as_str()), ("admin", "b@example.org"));
+    assert!(!format!("{promoted:?}").contains('@'), "an address is not for logs");
+    member::set_active(&mut tx, world.user, false, guest, noon()).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.tx().await;
+    let refused = member::set_role(&mut tx, guest, "viewer", guest, noon()).await;
+    assert!(matches!(refused, Err(Error::LastAdmin)), "{refused:?}");
+    assert!(matches!(tx.commit().await, Err(Error::Abandoned)));
+}
+
+#[tokio::test]
+async fn who_was_deactivated_has_no_session_and_no_way_in() {
+    let database = Database::new().await;
+    let world = World::new(&database.store, "a@example.org").await;
+    let guest = World::new(&database.store, "b@example.org").await;
+    let mut tx = world.tx().await;
+    member::add(&mut tx, guest.user, "Bob", "trader", world.user, noon()).await.unwrap();
+    session::create(&mut tx, guest.user, "secret", noon(), after(60)).await.unwrap();
+    tx.commit().await.unwrap();
+    let found = session::lookup(&database.store, "secret", noon()).await.unwrap().unwrap();
+    assert_eq!((found.org, found.role.as_str()), (world.org, "trader"));
+    assert_eq!(found.permissions, BuiltIn::Trader.permissions());
+    assert_eq!(member::organisations_of(&database.store, guest.user).await.unwrap().len(), 2);
+
+    let mut tx = world.tx().await;
+    member::set_active(&mut tx, guest.user, false, world.user, noon()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(session::lookup(&database.store, "secret", noon()).await.unwrap(), None);
+    let left = member::organisations_of(&database.store, guest.user).await.unwrap();
+    assert_eq!(left.iter().map(|one| one.org).collect::<Vec<_>>(), [guest.org]);
 }

@@ -1,6 +1,6 @@
 import { Code, Paper, Stack, Table, Text as Words } from "@mantine/core";
-import { Bot, Cog, ScrollText, UserRound, type LucideIcon } from "lucide-react";
-import { itemsOf, useAudit } from "../../api/queries";
+import { Bot, Cog, Lock, ScrollText, UserRound, type LucideIcon } from "lucide-react";
+import { itemsOf, useAudit, useMay } from "../../api/queries";
 import type { AuditEntry } from "../../api/types";
 import { isMessage, type MessageId } from "../../app/messages";
 import { money, moment } from "../../format/format";
@@ -14,11 +14,29 @@ import { useZone } from "../../ui/useZone";
 /** Who did what, when, and what it was before. Newest first; nothing is ever removed. */
 export function AuditPage() {
   const text = useText();
-  const query = useAudit();
-  const entries = itemsOf(query.data);
+  const may = useMay();
   return (
     <Stack gap="lg">
       <PageTitle title={text("audit.title")} lead={text("audit.lead")} />
+      {may("audit.read") ? (
+        <Trail />
+      ) : (
+        <Paper withBorder>
+          <Nothing icon={Lock} title={text("may-not.title")}>
+            {text("audit.may-not")}
+          </Nothing>
+        </Paper>
+      )}
+    </Stack>
+  );
+}
+
+function Trail() {
+  const text = useText();
+  const query = useAudit();
+  const entries = itemsOf(query.data);
+  return (
+    <>
       {query.error ? (
         <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />
       ) : null}
@@ -32,7 +50,7 @@ export function AuditPage() {
       ) : null}
       {entries.length > 0 ? <Entries entries={entries} /> : null}
       <More query={query} />
-    </Stack>
+    </>
   );
 }
 

@@ -15,38 +15,38 @@ export function ChangeAccounts({ connection }: { connection: Connection }) {
       <Button variant="default" size="xs" onClick={dialog.open}>
         {text("change-accounts.open")}
       </Button>
-      {open ? <Dialog connection={connection} onClose={dialog.close} /> : null}
+      <Modal
+        opened={open}
+        onClose={dialog.close}
+        size="xl"
+        title={text("change-accounts.title")}
+        closeButtonProps={{ "aria-label": text("dialog.close") }}
+      >
+        <Choice connection={connection} onClose={dialog.close} />
+      </Modal>
     </Group>
   );
 }
 
-function Dialog({ connection, onClose }: { connection: Connection; onClose: () => void }) {
+function Choice({ connection, onClose }: { connection: Connection; onClose: () => void }) {
   const text = useText();
   const choice = useChoice(connection.accounts);
   const change = useChangeAccounts();
   const send = () =>
     change.mutate({ id: connection.id, account_ids: [...choice.chosen] }, { onSuccess: onClose });
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      size="xl"
-      title={text("change-accounts.title")}
-      closeButtonProps={{ "aria-label": text("dialog.close") }}
-    >
-      <Stack gap="md">
-        <Text size="sm">{text("change-accounts.lead")}</Text>
-        <AccountPicker accounts={connection.accounts} choice={choice} />
-        {change.error ? <ProblemAlert problem={change.error} /> : null}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            {text("dialog.back")}
-          </Button>
-          <Button disabled={choice.chosen.size === 0} loading={change.isPending} onClick={send}>
-            {text("change-accounts.confirm")}
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
+    <Stack gap="md">
+      <Text size="sm">{text("change-accounts.lead")}</Text>
+      <AccountPicker accounts={connection.accounts} choice={choice} />
+      {change.error ? <ProblemAlert problem={change.error} /> : null}
+      <Group justify="flex-end" gap="xs">
+        <Button variant="default" onClick={onClose}>
+          {text("dialog.back")}
+        </Button>
+        <Button disabled={choice.chosen.size === 0} loading={change.isPending} onClick={send}>
+          {text("change-accounts.confirm")}
+        </Button>
+      </Group>
+    </Stack>
   );
 }

@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Paper, Stack, Table, Text, Title } from "@mantine/core";
 import { useSearch } from "@tanstack/react-router";
 import { Cable } from "lucide-react";
-import { useConnections, useReconnect } from "../../api/queries";
+import { useConnections, useMay, useReconnect } from "../../api/queries";
 import type { Connection } from "../../api/types";
 import type { MessageId } from "../../app/messages";
 import { fromNow, moment, zoneName } from "../../format/format";
@@ -50,6 +50,7 @@ export function ConnectionsPage() {
 
 const TURNS: Readonly<Record<string, MessageId>> = {
   you: "connection.turn.you",
+  colleague: "connection.turn.colleague",
   us: "connection.turn.us",
   platform: "connection.turn.platform",
 };
@@ -69,9 +70,11 @@ const CAUSES: Readonly<Record<string, MessageId>> = {
 function ConnectionCard({ connection, returned }: { connection: Connection; returned: boolean }) {
   const text = useText();
   const zone = useZone();
+  const mayManage = useMay()("connections.manage");
   const reconnect = useReconnect();
   const cause = CAUSES[connection.status];
-  const turn = connection.who_acts ? TURNS[connection.who_acts] : undefined;
+  const who = connection.who_acts === "you" && !mayManage ? "colleague" : connection.who_acts;
+  const turn = who ? TURNS[who] : undefined;
   const go = () =>
     reconnect.mutate(
       { id: connection.id },
@@ -93,13 +96,15 @@ function ConnectionCard({ connection, returned }: { connection: Connection; retu
               {cause ? text(cause) : null} {turn ? <b>{text(turn)}</b> : null}
             </Text>
           </div>
-          <Button
-            variant={urgent ? "filled" : "default"}
-            loading={reconnect.isPending || reconnect.isSuccess}
-            onClick={go}
-          >
-            {text("connection.reconnect")}
-          </Button>
+          {mayManage ? (
+            <Button
+              variant={urgent ? "filled" : "default"}
+              loading={reconnect.isPending || reconnect.isSuccess}
+              onClick={go}
+            >
+              {text("connection.reconnect")}
+            </Button>
+          ) : null}
         </Group>
         <Reconnection connection={connection} returned={returned} />
         {connection.problem ? <ProblemAlert problem={connection.problem} quiet /> : null}
@@ -137,7 +142,9 @@ function ConnectionCard({ connection, returned }: { connection: Connection; retu
           </div>
         </dl>
         <Accounts connection={connection} />
-        {connection.accounts.length > 0 ? <ChangeAccounts connection={connection} /> : null}
+        {mayManage && connection.accounts.length > 0 ? (
+          <ChangeAccounts connection={connection} />
+        ) : null}
         {connection.accounts.map((account) =>
           account.problem && account.selected ? (
             <ProblemAlert
@@ -148,7 +155,7 @@ function ConnectionCard({ connection, returned }: { connection: Connection; retu
           ) : null,
         )}
         <Text size="xs" c="dimmed">
-          {text("connection.reconnect.help")}
+          {text(mayManage ? "connection.reconnect.help" : "connection.may-not")}
         </Text>
       </Stack>
     </Paper>

@@ -1,4 +1,4 @@
-import { screen } from "@testing-library/react";
+import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it, vi } from "vitest";
 import type { Connection } from "../../api/types";
@@ -35,4 +35,15 @@ it("the advertisers that are read begin as they are, and the whole choice is sen
   const request = fetch.mock.calls[0]?.[0] as Request;
   expect(request.url).toContain("/api/v1/connections/con_1/accounts");
   expect(await request.clone().json()).toEqual({ account_ids: ["acc_2"] });
+});
+
+it("gives the focus back when the dialog is closed, and forgets what was not saved", async () => {
+  show(<ChangeAccounts connection={connection} />);
+  const button = screen.getByRole("button", { name: "Change advertisers…" });
+  await userEvent.click(button);
+  await userEvent.click(await screen.findByRole("checkbox", { name: "Nordwind" }));
+  await userEvent.click(screen.getByRole("button", { name: "Back" }));
+  await waitFor(() => expect(button).toHaveFocus());
+  await userEvent.click(button);
+  expect(await screen.findByRole("checkbox", { name: "Nordwind" })).toBeChecked();
 });

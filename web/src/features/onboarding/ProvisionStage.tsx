@@ -1,5 +1,5 @@
 import { Button, Group, Stack, Text, Title } from "@mantine/core";
-import { useConsent } from "../../api/queries";
+import { useConsent, useMay } from "../../api/queries";
 import type { Onboarding } from "../../api/types";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
@@ -8,6 +8,7 @@ import { Checklist } from "./Checklist";
 /** The platform at work. The wizard opens the dashboard by itself when the first days are in. */
 export function ProvisionStage({ onboarding }: { onboarding: Onboarding }) {
   const text = useText();
+  const may = useMay();
   const failed = onboarding.state === "failed";
   return (
     <Stack gap="md">
@@ -18,7 +19,10 @@ export function ProvisionStage({ onboarding }: { onboarding: Onboarding }) {
         </Text>
       </div>
       <Checklist steps={onboarding.steps} />
-      {failed ? <StartAgain /> : null}
+      {failed && may("connections.manage") ? <StartAgain /> : null}
+      {failed && !may("connections.manage") ? (
+        <Text size="sm">{text("wizard.may-not.help")}</Text>
+      ) : null}
     </Stack>
   );
 }

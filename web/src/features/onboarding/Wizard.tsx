@@ -2,21 +2,23 @@
 import { AppShell, Button, Group, Modal, Paper, Stack, Text, VisuallyHidden } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
-import { Check } from "lucide-react";
+import { useNavigate, useRouteContext, useSearch } from "@tanstack/react-router";
+import { Check, Lock } from "lucide-react";
 import { useEffect } from "react";
 import { Brand } from "../../app/Brand";
+import { OrganisationName } from "../../app/OrganisationName";
 import {
   keepOnboarding,
   onboardingQuery,
   useCancelOnboarding,
+  useMay,
   useMe,
   useSignOut,
 } from "../../api/queries";
 import type { Onboarding } from "../../api/types";
 import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
-import { Loading } from "../../ui/states";
+import { Loading, Nothing } from "../../ui/states";
 import { useText } from "../../ui/text";
 import { ChooseStage } from "./ChooseStage";
 import { ConnectStage } from "./ConnectStage";
@@ -24,7 +26,13 @@ import { ProvisionStage } from "./ProvisionStage";
 import { isReady, STAGES, stageOf, type Stage } from "./stages";
 import { ConsentProblem } from "./ConsentProblem";
 
+/** Another organisation is another setup: nothing on the screen outlives a switch. */
 export function Wizard() {
+  const { organisation } = useRouteContext({ from: "/onboarding" });
+  return <Setup key={organisation} />;
+}
+
+function Setup() {
   const text = useText();
   const queries = useQueryClient();
   const navigate = useNavigate();
@@ -46,11 +54,9 @@ export function Wizard() {
     <AppShell header={{ height: 48 }} padding="lg">
       <AppShell.Header className="shell-header">
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
-          <Group gap="sm" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap" miw={0}>
             <Brand />
-            <Text fw={600} size="sm">
-              {me?.organisation.name}
-            </Text>
+            {me ? <OrganisationName organisation={me.organisation} /> : null}
           </Group>
           <Button variant="subtle" color="gray" size="xs" onClick={leave}>
             {text("shell.sign-out")}
@@ -77,17 +83,23 @@ export function Wizard() {
 
 function Stages({ onboarding }: { onboarding: Onboarding | null }) {
   const text = useText();
+  const may = useMay()("connections.manage");
   const stage = stageOf(onboarding);
   return (
     <Stack gap="lg">
       <Progress current={stage} />
       <WizardProblem onboarding={onboarding} />
       <Paper withBorder p="lg" component="section" aria-label={text(`wizard.stage.${stage}`)}>
-        {stage === "connect" ? <ConnectStage onboarding={onboarding} /> : null}
-        {stage === "choose" && onboarding ? <ChooseStage onboarding={onboarding} /> : null}
+        {may || stage === "provision" ? null : (
+          <Nothing icon={Lock} title={text("wizard.may-not")}>
+            {text("wizard.may-not.help")}
+          </Nothing>
+        )}
+        {may && stage === "connect" ? <ConnectStage onboarding={onboarding} /> : null}
+        {may && stage === "choose" && onboarding ? <ChooseStage onboarding={onboarding} /> : null}
         {stage === "provision" && onboarding ? <ProvisionStage onboarding={onboarding} /> : null}
       </Paper>
-      {onboarding?.can_cancel ? <CancelOnboarding /> : null}
+      {may && onboarding?.can_cancel ? <CancelOnboarding /> : null}
     </Stack>
   );
 }

@@ -2,7 +2,13 @@
 import { Alert, Button, Group, Kbd, Modal, Stack, Text, Textarea } from "@mantine/core";
 import { ShieldAlert } from "lucide-react";
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { useApprove, useCancelProposal, useRecheckProposal, useReject } from "../../api/queries";
+import {
+  useApprove,
+  useCancelProposal,
+  useMay,
+  useRecheckProposal,
+  useReject,
+} from "../../api/queries";
 import type { Problem, Proposal } from "../../api/types";
 import { money, moneyChange } from "../../format/format";
 import { ProblemAlert } from "../../ui/ProblemAlert";
@@ -14,10 +20,12 @@ type Dialog = "approve" | "reject" | "cancel";
 
 export function Decide({ proposal }: { proposal: Proposal }) {
   const text = useText();
+  const may = useMay();
   const { dialog, open } = useDialog();
   const [conflict, setConflict] = useState<Problem | null>(null);
   const recheck = useRecheckProposal();
-  const decidable = isOpen(proposal);
+  const decidable = isOpen(proposal) && may("proposals.decide");
+  const mayCancel = may("proposals.withdraw");
   const moved = hasMoved(proposal);
   const approvable = decidable && proposal.may_approve && !moved;
   useShortcuts({
@@ -79,9 +87,21 @@ export function Decide({ proposal }: { proposal: Proposal }) {
               {text("decide.reject")}
             </Button>
           ) : null}
-          <Button variant="subtle" color="gray" onClick={() => open("cancel")}>
-            {text("decide.cancel")}
-          </Button>
+          {mayCancel ? (
+            <Button variant="subtle" color="gray" onClick={() => open("cancel")}>
+              {text("decide.cancel")}
+            </Button>
+          ) : null}
+          {isOpen(proposal) && !decidable ? (
+            <Text size="sm" c="dimmed">
+              {text("decide.may-not")}
+            </Text>
+          ) : null}
+          {!isOpen(proposal) && !mayCancel ? (
+            <Text size="sm" c="dimmed">
+              {text("decide.may-not-cancel")}
+            </Text>
+          ) : null}
         </Group>
       ) : null}
       {dialog === "approve" ? (

@@ -2,7 +2,7 @@ import { Button, Group, Text } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { ScanSearch } from "lucide-react";
 import { useEffect, useState } from "react";
-import { useEvaluate, useEvaluation } from "../../api/queries";
+import { useEvaluate, useEvaluation, useMay } from "../../api/queries";
 import { asProblem } from "../../api/problem";
 import { notJudgedWord } from "../../ui/notJudged";
 import { useText } from "../../ui/text";
@@ -10,6 +10,7 @@ import { useText } from "../../ui/text";
 /** Lets a person ask for the judgement that otherwise follows each refresh. */
 export function EvaluateNow() {
   const text = useText();
+  const may = useMay();
   const queries = useQueryClient();
   const [id, setId] = useState<string | null>(null);
   const evaluate = useEvaluate();
@@ -19,6 +20,12 @@ export function EvaluateNow() {
     if (state === "done")
       void queries.invalidateQueries({ queryKey: ["get", "/api/v1/proposals"] });
   }, [state, queries]);
+  if (!may("rules.evaluate"))
+    return (
+      <Text size="sm" c="dimmed">
+        {text("evaluate.may-not")}
+      </Text>
+    );
   const running = evaluate.isPending || (id !== null && (state ?? "running") === "running");
   return (
     <Group gap="sm">

@@ -2,6 +2,7 @@ import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { expect, it, vi } from "vitest";
 import type { Evaluation } from "../../api/types";
+import { meWith } from "../../test/fixtures";
 import { show } from "../../test/render";
 import { EvaluateNow } from "./EvaluateNow";
 
@@ -30,4 +31,10 @@ it("says how many lines were not judged, and why", async () => {
   expect(await screen.findByText(/25 lines checked/)).toHaveTextContent(
     "17 lines were not judged (12 history on its way, 5 no budget of its own).",
   );
+});
+
+it("is not offered to who may not ask", () => {
+  show(<EvaluateNow />, meWith({ permissions: ["rules.read"] }));
+  expect(screen.getByText(/does not let you ask for a check/)).toBeVisible();
+  expect(screen.queryByRole("button")).not.toBeInTheDocument();
 });

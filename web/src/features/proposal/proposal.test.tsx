@@ -2,7 +2,7 @@ import { screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it, vi } from "vitest";
 import { useProposal } from "../../api/queries";
-import { problem, proposalWith } from "../../test/fixtures";
+import { meWith, problem, proposalWith } from "../../test/fixtures";
 import { show } from "../../test/render";
 import { useShortcutsSwitch } from "../../ui/shortcuts";
 import { Decide } from "./Decide";
@@ -102,8 +102,10 @@ describe("the decision", () => {
     const read = (amount: string) =>
       proposalWith({ live: { value: usd(amount), read_at: "2026-11-21T12:00:00Z" } });
     const fetch = vi.spyOn(globalThis, "fetch");
-    fetch.mockImplementation(async () =>
-      json(read(fetch.mock.calls.length > 1 ? "200.00" : "225.00")),
+    fetch.mockImplementation(async (input) =>
+      (input as Request).url.endsWith("/me")
+        ? json(meWith())
+        : json(read(fetch.mock.calls.length > 1 ? "200.00" : "225.00")),
     );
     function Waiting() {
       const proposal = useProposal("pro_1").data;
@@ -130,6 +132,31 @@ describe("the decision", () => {
     await userEvent.click(await screen.findByRole("button", { name: "Reject the proposal" }));
     expect(screen.getByText("Enter a reason")).toBeInTheDocument();
     expect(fetch).not.toHaveBeenCalled();
+  });
+});
+
+describe("who may not decide", () => {
+  const viewer = meWith({ permissions: ["proposals.read"] });
+
+  it("is offered no decision, by key neither, and told why", async () => {
+    show(<Decide proposal={proposalWith()} />, viewer);
+    expect(screen.getByText(/Your role does not let you approve or reject/)).toBeVisible();
+    expect(screen.queryByRole("button")).not.toBeInTheDocument();
+    await userEvent.keyboard("ar");
+    expect(screen.queryByRole("dialog")).not.toBeInTheDocument();
+  });
+
+  it("may still cancel, when the role allows that", () => {
+    const planner = meWith({ permissions: ["proposals.read", "proposals.withdraw"] });
+    show(<Decide proposal={proposalWith()} />, planner);
+    expect(screen.getAllByRole("button").map((button) => button.textContent)).toEqual([
+      "Cancel the proposal",
+    ]);
+  });
+
+  it("is told why an approved change can't be called back", () => {
+    show(<Decide proposal={proposalWith({ state: "approved" })} />, viewer);
+    expect(screen.getByText("Your role does not let you cancel a proposal.")).toBeVisible();
   });
 });
 

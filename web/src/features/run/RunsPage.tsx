@@ -2,7 +2,7 @@ import { Button, Paper, SegmentedControl, Stack, Table, Text } from "@mantine/co
 import { notifications } from "@mantine/notifications";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { History, RefreshCw } from "lucide-react";
-import { itemsOf, useRefreshNow, useRuns } from "../../api/queries";
+import { itemsOf, useMay, useRefreshNow, useRuns } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { duration, fromNow, moment } from "../../format/format";
 import { AnchorTo } from "../../ui/links";
@@ -68,6 +68,7 @@ export function RunsPage() {
 
 function RefreshNow() {
   const text = useText();
+  const may = useMay();
   const refresh = useRefreshNow();
   const start = () =>
     refresh.mutate(undefined, {
@@ -75,6 +76,12 @@ function RefreshNow() {
       onError: (problem) =>
         notifications.show({ color: "red", title: problem.title, message: problem.next ?? "" }),
     });
+  if (!may("runs.start"))
+    return (
+      <Text size="sm" c="dimmed">
+        {text("runs.may-not")}
+      </Text>
+    );
   return (
     <Button
       leftSection={<RefreshCw aria-hidden size={15} />}

@@ -1,13 +1,14 @@
 import { Badge, Button, Group, Modal, Paper, Stack, Text, Textarea, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useState, type FormEvent } from "react";
-import { useMe, useSetFreeze } from "../../api/queries";
+import { useMay, useMe, useSetFreeze } from "../../api/queries";
 import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading } from "../../ui/states";
 import { useText } from "../../ui/text";
+import { Sessions } from "./Sessions";
 
-/** What holds for the whole organisation. */
+/** What holds for the whole organisation, and what is the person's own. */
 export function SettingsPage() {
   const text = useText();
   const query = useMe();
@@ -19,6 +20,7 @@ export function SettingsPage() {
       ) : null}
       {query.isPending ? <Loading rows={1} height={160} /> : null}
       {query.data ? <Freeze frozen={query.data.organisation.frozen} /> : null}
+      <Sessions />
     </Stack>
   );
 }
@@ -26,6 +28,7 @@ export function SettingsPage() {
 /** The switch that stops every change on its way to a platform, whoever approved it. */
 function Freeze({ frozen }: { frozen: boolean }) {
   const text = useText();
+  const may = useMay();
   const [open, dialog] = useDisclosure(false);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="freeze">
@@ -41,21 +44,34 @@ function Freeze({ frozen }: { frozen: boolean }) {
           </Group>
           <Text size="sm">{text("freeze.lead")}</Text>
         </Stack>
-        <Button
-          variant={frozen ? "filled" : "default"}
-          color={frozen ? undefined : "red"}
-          onClick={dialog.open}
-        >
-          {text(frozen ? "freeze.lift" : "freeze.freeze")}
-        </Button>
+        {may("changes.freeze") ? (
+          <Button
+            variant={frozen ? "filled" : "default"}
+            color={frozen ? undefined : "red"}
+            onClick={dialog.open}
+          >
+            {text(frozen ? "freeze.lift" : "freeze.freeze")}
+          </Button>
+        ) : (
+          <Text size="sm" c="dimmed">
+            {text(frozen ? "freeze.may-not.frozen" : "freeze.may-not")}
+          </Text>
+        )}
       </Group>
-      {open ? <FreezeDialog frozen={!frozen} onClose={dialog.close} /> : null}
+      <Modal
+        opened={open}
+        onClose={dialog.close}
+        title={text(frozen ? "freeze.lift.title" : "freeze.freeze.title")}
+        closeButtonProps={{ "aria-label": text("dialog.close") }}
+      >
+        <FreezeForm frozen={!frozen} onClose={dialog.close} />
+      </Modal>
     </Paper>
   );
 }
 
 /** `frozen` is what the organisation will be. */
-function FreezeDialog({ frozen, onClose }: { frozen: boolean; onClose: () => void }) {
+function FreezeForm({ frozen, onClose }: { frozen: boolean; onClose: () => void }) {
   const text = useText();
   const [reason, setReason] = useState("");
   const [missing, setMissing] = useState(false);
@@ -66,36 +82,29 @@ function FreezeDialog({ frozen, onClose }: { frozen: boolean; onClose: () => voi
     else change.mutate({ frozen, reason: reason.trim() }, { onSuccess: onClose });
   };
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      title={text(frozen ? "freeze.freeze.title" : "freeze.lift.title")}
-      closeButtonProps={{ "aria-label": text("dialog.close") }}
-    >
-      <form onSubmit={send} noValidate>
-        <Stack gap="md">
-          <Text size="sm">{text(frozen ? "freeze.freeze.sentence" : "freeze.lift.sentence")}</Text>
-          <Textarea
-            label={text("reason.label")}
-            description={text("freeze.reason.help")}
-            required
-            maxLength={500}
-            value={reason}
-            error={missing && reason.trim() === "" ? text("reason.missing") : null}
-            onChange={(event) => setReason(event.currentTarget.value)}
-            data-autofocus
-          />
-          {change.error ? <ProblemAlert problem={change.error} /> : null}
-          <Group justify="flex-end" gap="xs">
-            <Button variant="default" onClick={onClose}>
-              {text("dialog.back")}
-            </Button>
-            <Button type="submit" color={frozen ? "red" : undefined} loading={change.isPending}>
-              {text(frozen ? "freeze.freeze.confirm" : "freeze.lift.confirm")}
-            </Button>
-          </Group>
-        </Stack>
-      </form>
-    </Modal>
+    <form onSubmit={send} noValidate>
+      <Stack gap="md">
+        <Text size="sm">{text(frozen ? "freeze.freeze.sentence" : "freeze.lift.sentence")}</Text>
+        <Textarea
+          label={text("reason.label")}
+          description={text("freeze.reason.help")}
+          required
+          maxLength={500}
+          value={reason}
+          error={missing && reason.trim() === "" ? text("reason.missing") : null}
+          onChange={(event) => setReason(event.currentTarget.value)}
+          data-autofocus
+        />
+        {change.error ? <ProblemAlert problem={change.error} /> : null}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            {text("dialog.back")}
+          </Button>
+          <Button type="submit" color={frozen ? "red" : undefined} loading={change.isPending}>
+            {text(frozen ? "freeze.freeze.confirm" : "freeze.lift.confirm")}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
   );
 }

@@ -1,0 +1,40 @@
+//! `clp`: what an operator asks of a deployment from a terminal.
+//!
+//! One module per noun. It answers on standard output, says what went wrong on standard error, and ends with 1 when what
+//! was asked for does not hold, with 2 when it could not be asked.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
+
+mod audit;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "clp", version, about = "Asks a deployment of the Campaign Lifecycle Platform")]
+struct Cli {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// The audit trail.
+    #[command(subcommand)]
+    Audit(audit::Verb),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().noun {
+        Noun::Audit(verb) => audit::run(&verb).await,
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
