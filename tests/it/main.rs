@@ -13,4 +13,5 @@ mod pyiceberg;
 mod recovery;
 mod report;
 mod schedule;
+mod secrets;
 mod tenants;

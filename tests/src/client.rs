@@ -69,6 +69,12 @@ impl Person {
         self.answer(request).await
     }
 
+    /// The token of the session, when there is one.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        Some(self.cookie.as_ref()?.split_once('=')?.1)
+    }
+
     /// Signs an agency up.
     ///
     /// # Errors

@@ -88,6 +88,12 @@ impl Stack {
         self.folder.path()
     }
 
+    /// What the platform was configured with.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
     /// Somebody who has just opened the page.
     ///
     /// # Errors
