@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     once: Once,
     /// How often each side runs.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Print the table and judge nothing: for builds without optimisation.
     #[arg(long)]

@@ -154,6 +154,30 @@ impl RowBatch {
         self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
 
+    /// Adds a whole row: the text of its cells, one after the other, and where each of them ends in it. Says no, and adds
+    /// nothing, when a cell would end within a character or there are not as many as the batch is wide.
+    #[must_use]
+    pub fn push_cells(&mut self, text: &str, ends: &[usize]) -> bool {
+        if ends.len() != self.width || !ends.iter().all(|end| text.is_char_boundary(*end)) {
+            return false;
+        }
+        let before = self.text.len();
+        self.text.push_str(text);
+        self.ends.extend(ends.iter().map(|end| u32::try_from(before + end).unwrap_or(u32::MAX)));
+        true
+    }
+
+    /// Adds to each column's size how many bytes its cells have.
+    pub fn add_sizes(&self, sizes: &mut [usize]) {
+        let mut begin = 0;
+        for row in self.ends.chunks_exact(self.width.max(1)) {
+            for (size, end) in sizes.iter_mut().zip(row) {
+                *size += (end - begin) as usize;
+                begin = *end;
+            }
+        }
+    }
+
     /// Adds a copy of another batch's row, which must be as wide.
     pub fn push_row(&mut self, from: &Self, row: usize) {
         let (begin, ends) = from.row(row);
@@ -247,6 +271,20 @@ mod tests {
         assert_eq!(batch.cell(2, 0), "");
         assert_eq!(batch.cells(1).collect::<Vec<_>>(), ["Zürich, \"CH\"", "4"]);
         assert_eq!(batch.cells(2).count(), 0);
+    }
+
+    #[test]
+    fn whole_rows_are_the_same_as_their_cells() {
+        let mut batch = RowBatch::with_capacity(2, 2);
+        assert!(batch.push_cells("aZürich", &[1, 8]));
+        assert!(!batch.push_cells("aZürich", &[3, 8]) && !batch.push_cells("a", &[1]), "within a character; too few");
+        batch.push("");
+        batch.push("é");
+        let rows: Vec<Vec<&str>> = (0..batch.len()).map(|row| batch.cells(row).collect()).collect();
+        assert_eq!(rows, [["a", "Zürich"], ["", "é"]]);
+        let mut sizes = [1, 0];
+        batch.add_sizes(&mut sizes);
+        assert_eq!(sizes, [2, 9]);
     }
 
     #[test]

@@ -352,17 +352,13 @@ impl DayBuffer {
     /// Its cells, column by column.
     fn columns(&self) -> Vec<StringArray> {
         let batches = || self.full.iter().chain([&self.open]);
-        let rows = || batches().flat_map(|batch| (0..batch.len()).map(move |row| batch.cells(row)));
+        let rows = batches().flat_map(|batch| (0..batch.len()).map(move |row| batch.cells(row)));
         let mut bytes = vec![0; self.open.width()];
-        for cells in rows() {
-            for (bytes, cell) in bytes.iter_mut().zip(cells) {
-                *bytes += cell.len();
-            }
-        }
+        batches().for_each(|batch| batch.add_sizes(&mut bytes));
         let count = self.row_numbers.len();
         let mut columns: Vec<StringBuilder> =
             bytes.into_iter().map(|bytes| StringBuilder::with_capacity(count, bytes)).collect();
-        for cells in rows() {
+        for cells in rows {
             for (builder, cell) in columns.iter_mut().zip(cells) {
                 builder.append_value(cell);
             }

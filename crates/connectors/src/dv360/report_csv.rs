@@ -36,6 +36,8 @@ pub(super) struct Parser {
     positions: Vec<usize>,
     /// How many cells the header has.
     width: usize,
+    /// Whether the report has the wanted columns and no others, in their order.
+    is_as_wanted: bool,
     row_number: u64,
     /// A row without any key: the totals when it is the last one.
     keyless: Option<Vec<String>>,
@@ -130,6 +132,7 @@ impl Parser {
             phase: Phase::Header,
             positions: Vec::new(),
             width: 0,
+            is_as_wanted: false,
             row_number: 0,
             keyless: None,
             batch: RowBatch::with_capacity(definition.columns.len(), BATCH_ROWS),
@@ -242,6 +245,7 @@ impl Parser {
         };
         self.positions = self.wanted.iter().map(position).collect::<Result<_>>()?;
         self.width = names.len();
+        self.is_as_wanted = self.positions.iter().copied().eq(0..self.width);
         self.phase = Phase::Rows;
         Ok(())
     }
@@ -267,8 +271,15 @@ impl Parser {
             self.keyless = Some(cells.ok_or_else(|| garbled(self.row_number, "is no UTF-8"))?);
             return Ok(());
         }
-        for position in &self.positions {
-            self.batch.push(cell(position).ok_or_else(|| garbled(self.row_number, "is no UTF-8"))?);
+        if self.is_as_wanted {
+            let ends = self.record.ends.get(..self.record.cells).unwrap_or_default();
+            if !self.batch.push_cells(text, ends) {
+                return Err(garbled(self.row_number, "is no UTF-8"));
+            }
+        } else {
+            for position in &self.positions {
+                self.batch.push(cell(position).ok_or_else(|| garbled(self.row_number, "is no UTF-8"))?);
+            }
         }
         if self.batch.len() >= BATCH_ROWS {
             let next = RowBatch::with_capacity(self.wanted.len(), BATCH_ROWS);
