@@ -17,6 +17,7 @@ use utoipa::openapi::path::Operation;
 
 use crate::app::App;
 use crate::auth::Session;
+use crate::openapi;
 use crate::problem::{Error, Result};
 
 /// The member of an operation that says what it needs.
@@ -74,19 +75,8 @@ impl Needs {
     #[must_use]
     pub fn of(document: &OpenApi) -> Self {
         let mut needs: HashMap<String, HashMap<Method, Option<Need>>> = HashMap::new();
-        for (path, item) in &document.paths.paths {
-            let operations = [
-                (Method::GET, &item.get),
-                (Method::POST, &item.post),
-                (Method::PUT, &item.put),
-                (Method::PATCH, &item.patch),
-                (Method::DELETE, &item.delete),
-            ];
-            let route = needs.entry(path.clone()).or_default();
-            route.extend(operations.into_iter().filter_map(|(method, operation)| {
-                let operation = operation.as_ref()?;
-                Some((method, Need::of(operation)))
-            }));
+        for (method, path, operation) in openapi::all(document) {
+            needs.entry(path.to_owned()).or_default().insert(method, Need::of(operation));
         }
         Self(needs)
     }

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::auth::Session;
 use crate::middleware::MOST_BODY_BYTES;
+use crate::openapi;
 use crate::problem::{Error, Problem, Result, chain};
 
 /// The header.
@@ -40,21 +41,9 @@ impl Keyed {
     /// Reads the operations from the document.
     #[must_use]
     pub fn of(document: &OpenApi) -> Self {
-        let mut keyed = HashMap::new();
-        for (path, item) in &document.paths.paths {
-            let operations = [
-                (Method::POST, &item.post),
-                (Method::PUT, &item.put),
-                (Method::PATCH, &item.patch),
-                (Method::DELETE, &item.delete),
-            ];
-            for (method, operation) in operations {
-                if let Some(needed) = operation.as_ref().and_then(needs_key) {
-                    keyed.insert((method, path.clone()), needed);
-                }
-            }
-        }
-        Self(keyed)
+        let keyed = openapi::all(document)
+            .filter_map(|(method, path, operation)| Some(((method, path.to_owned()), needs_key(operation)?)));
+        Self(keyed.collect())
     }
 
     fn needs(&self, parts: &Parts) -> Option<bool> {

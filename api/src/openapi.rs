@@ -1,5 +1,6 @@
 //! The API's document: OpenAPI 3.1, made from the handlers, checked in as `api/openapi.json`.
 
+use axum::http::Method;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
@@ -50,6 +51,20 @@ fn name_items(list: &str, schema: &mut RefOr<Schema>) {
         let items = ArrayBuilder::new().items(Ref::from_schema_name(item)).description(Some("The items.")).build();
         object.properties.insert("items".to_owned(), Schema::Array(items).into());
     }
+}
+
+/// Every operation of a document, with its method and its route.
+pub fn all(document: &OpenApi) -> impl Iterator<Item = (Method, &str, &Operation)> {
+    document.paths.paths.iter().flat_map(|(path, item)| {
+        let operations = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
+            (Method::DELETE, &item.delete),
+        ];
+        operations.into_iter().filter_map(move |(method, operation)| Some((method, path.as_str(), operation.as_ref()?)))
+    })
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation)> {

@@ -246,12 +246,16 @@ async fn begun(app: &App, token: &SecretString) -> Result<Session> {
 #[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = TAG,
     extensions(("x-permission" = json!("member"))), responses((status = 204)))]
 async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCode, SetCookie)> {
+    end(&app, &session).await?;
+    Ok((StatusCode::NO_CONTENT, auth::no_cookie(&app)))
+}
+
+async fn end(app: &App, session: &Session) -> Result<()> {
     let mut tx = app.store.begin(session.org).await?;
     if store::session::delete(&mut tx, session.user, session.id).await? {
         record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
     }
-    tx.commit().await?;
-    Ok((StatusCode::NO_CONTENT, auth::no_cookie(&app)))
+    Ok(tx.commit().await?)
 }
 
 /// The browsers in which the person is signed in to this organisation.
@@ -314,10 +318,7 @@ async fn switch(
     record(&mut tx, session.user, &session.name, "session.sign_in", app.now()).await?;
     tx.commit().await?;
     // Whatever becomes of the old session, the new one holds.
-    let mut tx = app.store.begin(session.org).await?;
-    store::session::delete(&mut tx, session.user, session.id).await?;
-    record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
-    tx.commit().await?;
+    end(&app, &session).await?;
     let begun = begun(&app, &token).await?;
     Ok((auth::cookie(&app, &token), axum::Json(read(&app, &begun).await?)))
 }
