@@ -36,8 +36,7 @@ fn operations() -> Vec<Operation> {
 /// A person of an organisation of their own, who is a member of another one too, in a role that allows just this.
 async fn member(world: &World, org: OrgId, admin: UserId, email: &str, allowed: &BTreeSet<Permission>) -> Browser {
     let mut guest = world.signed_up(email).await;
-    let me = guest.get("/api/v1/me").await;
-    let user: UserId = me.body["user"]["id"].as_str().unwrap().parse().unwrap();
+    let (_, user) = guest.ids().await;
     let now = world.app.now();
     let mut tx = world.app.store.begin(org).await.unwrap();
     let role = format!("r{}", user.uuid().simple());
@@ -61,9 +60,7 @@ async fn send(browser: &mut Browser, operation: &Operation) -> Answer {
 async fn every_operation_wants_its_own_permission_and_no_other() {
     let world = World::new().await;
     let mut admin = world.signed_up("admin@agency.example").await;
-    let me = admin.get("/api/v1/me").await;
-    let org: OrgId = me.body["organisation"]["id"].as_str().unwrap().parse().unwrap();
-    let user: UserId = me.body["user"]["id"].as_str().unwrap().parse().unwrap();
+    let (org, user) = admin.ids().await;
     let mut asked = 0;
     for permission in Permission::iter() {
         let own: Vec<Operation> =
@@ -95,9 +92,7 @@ async fn every_operation_wants_its_own_permission_and_no_other() {
 async fn who_was_deactivated_is_out_at_once() {
     let world = World::new().await;
     let mut admin = world.signed_up("admin@agency.example").await;
-    let me = admin.get("/api/v1/me").await;
-    let org: OrgId = me.body["organisation"]["id"].as_str().unwrap().parse().unwrap();
-    let user: UserId = me.body["user"]["id"].as_str().unwrap().parse().unwrap();
+    let (org, user) = admin.ids().await;
     let mut guest = member(&world, org, user, "guest@x.example", &Permission::iter().collect()).await;
     assert_eq!(guest.get("/api/v1/overview").await.status, StatusCode::OK);
     let members = admin.get("/api/v1/members").await;
@@ -113,7 +108,6 @@ async fn who_was_deactivated_is_out_at_once() {
     let kept_out = admin.keyed(Method::PATCH, &theirs, "out", &patch(false)).await;
     assert_eq!((kept_out.status, kept_out.body["active"].as_bool()), (StatusCode::OK, Some(false)));
     assert_eq!(guest.get("/api/v1/overview").await.status, StatusCode::UNAUTHORIZED);
-    let own = me.body["user"]["id"].as_str().unwrap();
-    let last = admin.keyed(Method::PATCH, &format!("/api/v1/members/{own}"), "self", &patch(false)).await;
+    let last = admin.keyed(Method::PATCH, &format!("/api/v1/members/{user}"), "self", &patch(false)).await;
     assert_eq!((last.status, last.code()), (StatusCode::CONFLICT, "members.last_admin"));
 }

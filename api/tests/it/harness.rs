@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::clock::StoppedClock;
+use domain::ids::{OrgId, UserId};
 use lakehouse::Lake;
 use runtime::{Environment, Settings, Vault};
 use serde_json::{Value, json};
@@ -145,6 +146,13 @@ pub(crate) struct Browser {
 impl Browser {
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send(request(Method::GET, path, None)).await
+    }
+
+    /// The ids of the organisation that it works in and of its person.
+    pub(crate) async fn ids(&mut self) -> (OrgId, UserId) {
+        let me = self.get("/api/v1/me").await.body;
+        let id = |pointer: &str| me.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
+        (id("/organisation/id").parse().unwrap(), id("/user/id").parse().unwrap())
     }
 
     pub(crate) async fn post(&mut self, path: &str, body: &Value) -> Answer {

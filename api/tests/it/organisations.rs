@@ -5,14 +5,7 @@ use domain::Role;
 use domain::ids::{OrgId, UserId};
 use serde_json::{Value, json};
 
-use crate::harness::{Browser, PASSWORD, World, request};
-
-/// The ids of a browser's organisation and person.
-async fn ids(browser: &mut Browser) -> (OrgId, UserId) {
-    let me = browser.get("/api/v1/me").await.body;
-    let id = |pointer: &str| me.pointer(pointer).and_then(Value::as_str).unwrap().to_owned();
-    (id("/organisation/id").parse().unwrap(), id("/user/id").parse().unwrap())
-}
+use crate::harness::{PASSWORD, World, request};
 
 /// Makes a person a member of an organisation.
 async fn join(world: &World, (org, admin): (OrgId, UserId), user: UserId, role: Role) {
@@ -25,7 +18,7 @@ async fn join(world: &World, (org, admin): (OrgId, UserId), user: UserId, role: 
 async fn a_person_goes_on_in_another_of_their_organisations() {
     let world = World::new().await;
     let (mut ana, mut ben) = (world.signed_up("ana@agency.example").await, world.signed_up("ben@x.example").await);
-    let (theirs, own) = (ids(&mut ana).await, ids(&mut ben).await);
+    let (theirs, own) = (ana.ids().await, ben.ids().await);
     join(&world, theirs, own.1, Role::Viewer).await;
     let listed = ben.get("/api/v1/organisations").await.body;
     let current: Vec<(&Value, &Value)> =
@@ -41,7 +34,7 @@ async fn a_person_goes_on_in_another_of_their_organisations() {
         (&switched.body["organisation"]["id"], &switched.body["role"]),
         (&wanted["organisation"], &json!("viewer"))
     );
-    assert_eq!(ids(&mut ben).await, (theirs.0, own.1));
+    assert_eq!(ben.ids().await, (theirs.0, own.1));
     let frozen =
         ben.keyed(Method::PUT, "/api/v1/organisation/freeze", "f", &json!({"frozen": true, "reason": "r"})).await;
     assert_eq!((frozen.status, frozen.code()), (StatusCode::FORBIDDEN, "auth.not_allowed"));
@@ -54,7 +47,7 @@ async fn a_person_goes_on_in_another_of_their_organisations() {
 async fn a_page_of_the_organisation_before_does_nothing_in_the_next() {
     let world = World::new().await;
     let mut ana = world.signed_up("ana@agency.example").await;
-    let (org, _) = ids(&mut ana).await;
+    let (org, _) = ana.ids().await;
     let freeze = |meant: String| {
         let body = json!({"frozen": true, "reason": "A test"});
         let mut request = request(Method::PUT, "/api/v1/organisation/freeze", Some(&body));
@@ -72,7 +65,7 @@ async fn a_page_of_the_organisation_before_does_nothing_in_the_next() {
 async fn nobody_goes_on_in_an_organisation_of_others() {
     let world = World::new().await;
     let (mut ana, mut eve) = (world.signed_up("ana@agency.example").await, world.signed_up("eve@x.example").await);
-    let (theirs, own) = (ids(&mut ana).await, ids(&mut eve).await);
+    let (theirs, own) = (ana.ids().await, eve.ids().await);
     for wanted in [theirs.0.to_string(), OrgId::new().to_string(), "org_nonsense".to_owned()] {
         let body = json!({"organisation": wanted});
         let answer = eve.keyed(Method::PUT, "/api/v1/session/organisation", &wanted, &body).await;
