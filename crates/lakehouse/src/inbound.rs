@@ -17,15 +17,14 @@ use crate::lake::{Lake, Loaded};
 use crate::mapping::{Mapping, bronze_table};
 use crate::number;
 use crate::pointers::Pointers;
-use crate::pull::{Landing, PullScope};
+use crate::pull::Landing;
 use crate::rows::StagedFiles;
 use crate::tables::{SILVER, Shape};
 
 /// One landing with all that is needed to land it.
 pub(crate) struct Inbound {
     pub(crate) landing: Landing,
-    pub(crate) scope: Arc<PullScope>,
-    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) mapping: Mapping,
     pub(crate) bronze: Loaded,
     /// The bronze schema with more columns, when the definition has gained some.
     pub(crate) evolved: Option<Schema>,
@@ -101,8 +100,7 @@ impl Inbound {
         let blame = |error: Error| error.of_pull(landing.scope.pull);
         let files = described(landing, metadata, &schema).map_err(blame)?;
         let staged = StagedFiles::open(&lake.io, &files, &mapping.columns).await.map_err(blame)?;
-        let (scope, mapping) = (Arc::new(landing.scope.clone()), Arc::new(mapping));
-        Ok(Self { landing: landing.clone(), scope, mapping, bronze, evolved, files, staged })
+        Ok(Self { landing: landing.clone(), mapping, bronze, evolved, files, staged })
     }
 
     /// Rows in must be rows out, and money too.

@@ -139,18 +139,13 @@ fn fraction_nanos(whole: i128, fraction: &[u8]) -> Option<i128> {
     Some(nanos + i128::from(rest.first().is_some_and(|digit| *digit >= b'5')))
 }
 
-/// Appends decimal digits, as many at a time as fit 64 bits.
 fn accumulate(start: i128, digits: &[u8]) -> Option<i128> {
     let mut value = start;
-    for part in digits.chunks(POWERS.len() - 1) {
-        let mut small = 0_u64;
-        for digit in part {
-            if !digit.is_ascii_digit() {
-                return None;
-            }
-            small = small * 10 + u64::from(digit - b'0');
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
         }
-        value = value * i128::from(*POWERS.get(part.len())?) + i128::from(small);
+        value = value * 10 + i128::from(digit - b'0');
     }
     Some(value)
 }

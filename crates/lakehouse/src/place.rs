@@ -113,7 +113,7 @@ impl Places {
         let mut landings: BTreeMap<(ConnectionId, NaiveDate), Vec<usize>> = BTreeMap::new();
         for (index, inbound) in self.inbound.iter().enumerate() {
             for day in inbound.landing.days.keys() {
-                landings.entry((inbound.scope.connection, *day)).or_default().push(index);
+                landings.entry((inbound.landing.scope.connection, *day)).or_default().push(index);
             }
         }
         let mut present = self.present(landings.keys()).await?;
@@ -163,7 +163,7 @@ impl Places {
             return Err(Error::Unbalanced { layer: SILVER, day, expected, found });
         }
         // What was there before could be added up: one of the landings is to blame, and the newest is left out first.
-        let newest = landings.last().map(|index| self.inbound[*index].scope.pull);
+        let newest = landings.last().map(|index| self.inbound[*index].landing.scope.pull);
         let sums = sums.finish(&self.gold.writer.arrow_schema, epoch_days(day));
         let sums = sums.map_err(|error| newest.into_iter().fold(error, Error::of_pull))?;
         let gold_rows = u64::try_from(sums.num_rows()).unwrap_or_default();
@@ -174,11 +174,11 @@ impl Places {
 
     /// Takes one pull's rows of a day; returns what they come to.
     async fn land(&self, inbound: &Inbound, day: NaiveDate, pour: &mut Pour) -> Result<Flow> {
-        let pull = inbound.scope.pull;
-        let (scope, mapping) = (Arc::clone(&inbound.scope), Arc::clone(&inbound.mapping));
+        let pull = inbound.landing.scope.pull;
+        let (scope, mapping) = (&inbound.landing.scope, &inbound.mapping);
         let lands = inbound.landing.days.get(&day);
         // Mostly all of them do, and then no row has to be looked at for it.
-        let only = lands.filter(|accounts| accounts.len() < scope.accounts.len()).cloned();
+        let only = lands.filter(|accounts| accounts.len() < scope.accounts.len());
         let schema = Arc::clone(&self.silver.writer.arrow_schema);
         let mut converter = Converter::new(scope, mapping, schema, epoch_days(day), only);
         let blame = |error: Error| error.of_pull(pull);

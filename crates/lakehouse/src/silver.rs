@@ -39,30 +39,30 @@ impl Hasher for Hashed {
 }
 
 /// Turns one pull's rows of one day into silver rows.
-pub(crate) struct Converter {
-    scope: Arc<PullScope>,
-    mapping: Arc<Mapping>,
+pub(crate) struct Converter<'a> {
+    scope: &'a PullScope,
+    mapping: &'a Mapping,
     schema: ArrowSchemaRef,
     day: i32,
     /// The accounts whose rows are wanted; `None` for all.
-    only: Option<BTreeSet<String>>,
+    only: Option<&'a BTreeSet<String>>,
     seen: HashSet<u128, BuildHasherDefault<Hashed>>,
 }
 
-impl Converter {
+impl<'a> Converter<'a> {
     pub(crate) fn new(
-        scope: Arc<PullScope>,
-        mapping: Arc<Mapping>,
+        scope: &'a PullScope,
+        mapping: &'a Mapping,
         schema: ArrowSchemaRef,
         day: i32,
-        only: Option<BTreeSet<String>>,
+        only: Option<&'a BTreeSet<String>>,
     ) -> Self {
         Self { scope, mapping, schema, day, only, seen: HashSet::default() }
     }
 
     /// Converts a batch of bronze rows.
     pub(crate) fn convert(&mut self, bronze: &RecordBatch) -> Result<RecordBatch> {
-        match &self.only {
+        match self.only {
             Some(only) => self.convert_all(&self.wanted(bronze, only)?),
             None => self.convert_all(bronze),
         }
