@@ -30,8 +30,7 @@ pub struct Link {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.seq)?;
-        self.hash.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "{}:{}", self.seq, hex::encode(self.hash))
     }
 }
 
@@ -45,14 +44,8 @@ impl FromStr for Link {
 
     fn from_str(text: &str) -> Result<Self, NoLink> {
         let (seq, digits) = text.split_once(':').ok_or(NoLink)?;
-        if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(NoLink);
-        }
         let mut hash = [0; 32];
-        for (index, byte) in hash.iter_mut().enumerate() {
-            let pair = digits.get(2 * index..2 * index + 2).ok_or(NoLink)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| NoLink)?;
-        }
+        hex::decode_to_slice(digits, &mut hash).map_err(|_| NoLink)?;
         Ok(Self { seq: seq.parse().map_err(|_| NoLink)?, hash })
     }
 }
