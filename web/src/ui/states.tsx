@@ -1,6 +1,15 @@
 /** The states that every list ships with: loading, empty, more. */
-import { Button, Group, Skeleton, Stack, Text, ThemeIcon, VisuallyHidden } from "@mantine/core";
-import type { LucideIcon } from "lucide-react";
+import {
+  Button,
+  Group,
+  Paper,
+  Skeleton,
+  Stack,
+  Text,
+  ThemeIcon,
+  VisuallyHidden,
+} from "@mantine/core";
+import { Lock, type LucideIcon } from "lucide-react";
 import type { ReactNode } from "react";
 import { useText } from "./text";
 
@@ -41,6 +50,18 @@ export function Nothing({ icon: Icon, title, children, action }: NothingProps) {
       ) : null}
       {action ? <Group mt="sm">{action}</Group> : null}
     </Stack>
+  );
+}
+
+/** Where a page would be that the person may not see. */
+export function MayNot({ children }: { children: ReactNode }) {
+  const text = useText();
+  return (
+    <Paper withBorder>
+      <Nothing icon={Lock} title={text("may-not.title")}>
+        {children}
+      </Nothing>
+    </Paper>
   );
 }
 

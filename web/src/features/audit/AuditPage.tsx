@@ -1,12 +1,12 @@
 import { Code, Paper, Stack, Table, Text as Words } from "@mantine/core";
-import { Bot, Cog, Lock, ScrollText, UserRound, type LucideIcon } from "lucide-react";
+import { Bot, Cog, ScrollText, UserRound, type LucideIcon } from "lucide-react";
 import { itemsOf, useAudit, useMay } from "../../api/queries";
 import type { AuditEntry } from "../../api/types";
 import { isMessage, type MessageId } from "../../app/messages";
 import { money, moment } from "../../format/format";
 import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
-import { Loading, More, Nothing } from "../../ui/states";
+import { Loading, MayNot, More, Nothing } from "../../ui/states";
 import { TableFrame } from "../../ui/TableFrame";
 import { useText, type Text } from "../../ui/text";
 import { useZone } from "../../ui/useZone";
@@ -18,15 +18,7 @@ export function AuditPage() {
   return (
     <Stack gap="lg">
       <PageTitle title={text("audit.title")} lead={text("audit.lead")} />
-      {may("audit.read") ? (
-        <Trail />
-      ) : (
-        <Paper withBorder>
-          <Nothing icon={Lock} title={text("may-not.title")}>
-            {text("audit.may-not")}
-          </Nothing>
-        </Paper>
-      )}
+      {may("audit.read") ? <Trail /> : <MayNot>{text("audit.may-not")}</MayNot>}
     </Stack>
   );
 }

@@ -1,10 +1,9 @@
 /** Who belongs to the organisation, and the roles that say what they may do. */
-import { Paper, Stack, Text } from "@mantine/core";
-import { Lock } from "lucide-react";
+import { Stack, Text } from "@mantine/core";
 import { useMay, useMembers, useRoles } from "../../api/queries";
 import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
-import { Loading, Nothing } from "../../ui/states";
+import { Loading, MayNot } from "../../ui/states";
 import { useText } from "../../ui/text";
 import { MemberTable } from "./MemberTable";
 import { Roles } from "./Roles";
@@ -18,11 +17,7 @@ export function MembersPage() {
       {may("members.read") ? (
         <MembersAndRoles mayManage={may("members.manage")} />
       ) : (
-        <Paper withBorder>
-          <Nothing icon={Lock} title={text("may-not.title")}>
-            {text("members.may-not")}
-          </Nothing>
-        </Paper>
+        <MayNot>{text("members.may-not")}</MayNot>
       )}
     </Stack>
   );
