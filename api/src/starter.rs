@@ -25,6 +25,11 @@ use crate::problem::{Error, Result, chain};
 /// How long a start may take while a person waits; the sweeper has longer.
 const AT_ONCE: Duration = Duration::from_secs(2);
 const IN_TIME: Duration = Duration::from_secs(10);
+/// When a workflow's next step, given to a worker that is not heard of again, is given to another: well before a person who
+/// waits for an answer is told that none came ([`crate::update::ANSWER_LIMIT`]). A step takes milliseconds.
+const LOST_TASK: Duration = Duration::from_secs(5);
+const _: () =
+    assert!(LOST_TASK.as_secs() * 2 < crate::update::ANSWER_LIMIT.as_secs(), "two workers may be lost in a row");
 
 const ORG: SearchAttributeKey<String> = SearchAttributeKey::keyword("OrgId");
 const CONNECTION: SearchAttributeKey<String> = SearchAttributeKey::keyword("ConnectionId");
@@ -162,6 +167,7 @@ async fn send(client: &Client, org: OrgId, start: Start, reuse: WorkflowIdReuseP
         WorkflowStartOptions::new(queue, id)
             .id_reuse_policy(reuse)
             .id_conflict_policy(WorkflowIdConflictPolicy::Fail)
+            .task_timeout(LOST_TASK)
             .search_attributes(attributes(kind))
             .priority(Priority::builder().priority_key(urgency as u32).fairness_key(org.to_string()).build())
             .static_summary(summary)

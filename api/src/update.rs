@@ -21,8 +21,8 @@ const LOOK_LIMIT: Duration = Duration::from_secs(8);
 /// Between two looks, and how many there are at most.
 const LOOK_PAUSE: Duration = Duration::from_millis(200);
 const MOST_LOOKS: u32 = 35;
-/// How long an answer is waited for.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// How long an answer is waited for: long enough for a worker to be lost on the way and another to take over.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 /// A workflow that was found, and what did not happen if it can't be reached any more.
 pub struct Found<W> {
