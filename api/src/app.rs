@@ -12,6 +12,7 @@ use runtime::{Settings, Vault};
 use store::Store;
 
 use crate::engine::Engine;
+use crate::mail::Mailer;
 use crate::password::Passwords;
 use crate::throttle::Throttle;
 
@@ -37,8 +38,12 @@ pub struct Parts {
     pub web: PathBuf,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+    /// Sends mail.
+    pub mailer: Mailer,
     /// Holds back guessing.
     pub throttle: Throttle,
+    /// Holds back mails to who did not ask for them.
+    pub forgotten: Throttle,
 }
 
 impl fmt::Debug for Parts {

@@ -1,18 +1,17 @@
-//! Sessions: a cookie that names a signed-in browser, and who that is.
+//! Who asks: a browser whose cookie names its session, or a program with an API key.
 
 use std::collections::BTreeSet;
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 use chrono::TimeDelta;
-use domain::ids::{OrgId, SessionId, UserId};
+use domain::ids::{ApiKeyId, OrgId, SessionId, UserId};
 use domain::{ErrorCode, Permission};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::Tx;
-use store::session;
+use store::{Tx, api_key, session};
 
 use crate::app::App;
 use crate::problem::{Error, Result};
@@ -23,11 +22,23 @@ pub const COOKIE: &str = "clp_session";
 /// How long a session lasts.
 const LASTS: TimeDelta = TimeDelta::hours(12);
 
-/// Who asks: a person, signed in to an organisation.
+/// How every API key begins, so that one in the wrong place is recognised.
+pub const KEY_BEGINNING: &str = "clp_";
+
+/// How a person asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// In a browser, with this session.
+    Browser(SessionId),
+    /// By a program, with this key.
+    Key(ApiKeyId),
+}
+
+/// Who asks: a person, signed in to an organisation, or a program in their name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// The session.
-    pub id: SessionId,
+    /// How they ask.
+    pub via: Via,
     /// The organisation whose data they may see.
     pub org: OrgId,
     /// The person.
@@ -38,7 +49,7 @@ pub struct Session {
     pub name: String,
     /// The name of the person's role in the organisation.
     pub role: String,
-    /// What the person may do in the organisation.
+    /// What may be done in the organisation.
     pub permissions: BTreeSet<Permission>,
 }
 
@@ -51,9 +62,15 @@ impl Session {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(Some(known.clone()));
         }
-        let jar = CookieJar::from_headers(&parts.headers);
-        let Some(cookie) = jar.get(COOKIE) else { return Ok(None) };
-        let Some(session) = Self::find(app, cookie.value()).await? else { return Ok(None) };
+        let session = match parts.headers.get(header::AUTHORIZATION) {
+            Some(value) => Some(Self::of_key(app, value).await?),
+            None => {
+                let jar = CookieJar::from_headers(&parts.headers);
+                let Some(cookie) = jar.get(COOKIE) else { return Ok(None) };
+                Self::find(app, cookie.value()).await?
+            }
+        };
+        let Some(session) = session else { return Ok(None) };
         parts.extensions.insert(session.clone());
         Ok(Some(session))
     }
@@ -65,7 +82,37 @@ impl Session {
     pub async fn find(app: &App, token: &str) -> Result<Option<Self>> {
         let Some(found) = session::lookup(&app.store, token, app.now()).await? else { return Ok(None) };
         let session::SignedIn { session: id, user, email, name, org, role, permissions } = found;
-        Ok(Some(Self { id, org, user, email, name, role, permissions }))
+        Ok(Some(Self { via: Via::Browser(id), org, user, email, name, role, permissions }))
+    }
+
+    /// Whom an `Authorization: Bearer` header acts for. What is no key that holds is refused, whatever cookie comes along.
+    async fn of_key(app: &App, value: &HeaderValue) -> Result<Self> {
+        const UNUSABLE: Error = Error::refused(ErrorCode::KeyUnusable);
+        let text = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(UNUSABLE)?;
+        let secret = Some(text).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).ok_or(UNUSABLE)?.1.trim();
+        if !secret.starts_with(KEY_BEGINNING) {
+            return Err(UNUSABLE);
+        }
+        let now = app.now();
+        let bearer = api_key::lookup(&app.store, secret, now).await?.ok_or(UNUSABLE)?;
+        if bearer.is_news(now) {
+            let mut tx = app.store.begin(bearer.org).await?;
+            api_key::used(&mut tx, bearer.key, now).await?;
+            tx.commit().await?;
+        }
+        let api_key::Bearer { key, user, email, name, org, role, permissions, last_used_at: _ } = bearer;
+        Ok(Self { via: Via::Key(key), org, user, email, name, role, permissions })
+    }
+
+    /// The session of the browser in which the person asks.
+    ///
+    /// # Errors
+    /// [`ErrorCode::PersonNeeded`] for a program.
+    pub fn browser(&self) -> Result<SessionId> {
+        match self.via {
+            Via::Browser(id) => Ok(id),
+            Via::Key(_) => Err(Error::refused(ErrorCode::PersonNeeded)),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who may do what, in one place. Every operation of the API's document names what it needs as `x-permission`:
-//! `anybody`, `member` (whoever is signed in), or a permission. What names nothing is refused to everybody.
+//! `anybody`, `member` (whoever is signed in, and their programs), `person` (whoever is signed in, in a browser), or a
+//! permission. What names nothing is refused to everybody.
 //!
 //! Handlers check no permissions; they look only at rows of the session's organisation.
 
@@ -16,7 +17,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::Operation;
 
 use crate::app::App;
-use crate::auth::Session;
+use crate::auth::{Session, Via};
 use crate::openapi;
 use crate::problem::{Error, Result};
 
@@ -35,8 +36,10 @@ pub const ORGANISATION: HeaderName = HeaderName::from_static("x-clp-organisation
 pub enum Need {
     /// Nothing.
     Anybody,
-    /// That they are signed in.
+    /// That they belong to an organisation.
     Member,
+    /// That they ask in a browser.
+    Person,
     /// That they have this permission.
     Permission(Permission),
 }
@@ -49,6 +52,7 @@ impl Need {
         match text {
             "anybody" => Some(Self::Anybody),
             "member" => Some(Self::Member),
+            "person" => Some(Self::Person),
             text => text.parse().ok().map(Self::Permission),
         }
     }
@@ -57,8 +61,13 @@ impl Need {
         match (self, session) {
             (Self::Anybody, _) | (Self::Member, Some(_)) => None,
             (_, None) => Some(Error::refused(ErrorCode::SignedOut)),
+            (Self::Person, Some(session)) => session.browser().err(),
             (Self::Permission(needed), Some(session)) => {
-                let detail = Some(format!("This needs the permission `{needed}`; your role is `{}`.", session.role));
+                let has = match session.via {
+                    Via::Browser(_) => format!("your role is `{}`", session.role),
+                    Via::Key(_) => "this key, or the role of who made it, does not have it".to_owned(),
+                };
+                let detail = Some(format!("This needs the permission `{needed}`; {has}."));
                 (!session.permissions.contains(&needed))
                     .then_some(Error::Refused { code: ErrorCode::NotAllowed, detail })
             }
@@ -109,7 +118,7 @@ async fn check(app: &App, needs: &Needs, request: Request) -> Result<Request> {
     };
     let session = match need {
         Need::Anybody => None,
-        Need::Member | Need::Permission(_) => Session::of(&mut parts, app).await?,
+        Need::Member | Need::Person | Need::Permission(_) => Session::of(&mut parts, app).await?,
     };
     if let Some(error) = need.refusal(session.as_ref()) {
         return Err(error);

@@ -84,7 +84,9 @@ async fn connect() -> Result<App> {
     let store = Store::connect(settings.database_url.expose_secret(), MOST_CONNECTIONS).await;
     let store = store.context("can't connect to the database that CLP_DATABASE_URL names")?;
     let lake = Lake::open(&settings.warehouse).context("can't open the warehouse that CLP_WAREHOUSE names")?;
+    let mailer = api::mail::Mailer::new(settings.mail.as_ref()).map_err(anyhow::Error::from_boxed)?;
     Ok(App::new(Parts {
+        mailer,
         store,
         lake,
         engine: Engine::new(&settings.temporal_address, &settings.temporal_namespace),
@@ -94,6 +96,7 @@ async fn connect() -> Result<App> {
         web: static_files::folder(),
         passwords: api::password::Passwords::default(),
         throttle: api::throttle::Throttle::default(),
+        forgotten: api::throttle::Throttle::default(),
     }))
 }
 

@@ -31,9 +31,12 @@ const fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
 }
 
-/// Refuses what another site's form could have sent: no form can set this header.
+/// Refuses what another site's form could have sent: no form can set this header, or the one that holds an API key (with
+/// which no cookie counts).
 pub async fn refuse_forged(request: Request, next: Next) -> Response<Body> {
-    let header = request.headers().get(CSRF_HEADER).is_some_and(|value| value == CSRF_VALUE);
+    let headers = request.headers();
+    let header = headers.get(CSRF_HEADER).is_some_and(|value| value == CSRF_VALUE)
+        || headers.contains_key(header::AUTHORIZATION);
     if header || is_safe(request.method()) {
         return next.run(request).await;
     }

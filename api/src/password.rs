@@ -7,8 +7,14 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
+use zxcvbn::{Score, zxcvbn};
 
-use crate::problem::{Error, Result};
+use crate::problem::{Error, FieldProblem, Result};
+
+/// The fewest characters of a password.
+pub const SHORTEST: usize = 12;
+/// Longer than any passphrase; what is longer is meant to keep us busy.
+pub const LONGEST: usize = 200;
 
 /// Each hash takes 19 MiB: so many at once, the others wait.
 const MOST_AT_ONCE: usize = 4;
@@ -66,6 +72,25 @@ impl Passwords {
     }
 }
 
+/// What is wrong with a password that somebody chose, if anything: too short, or among the first that a thief tries, who
+/// knows lists of leaked passwords and what stands around the form (`around`: the e-mail, names).
+#[must_use]
+pub fn refusal(password: &SecretString, pointer: &str, around: &[&str]) -> Option<FieldProblem> {
+    let text = password.expose_secret();
+    let characters = text.chars().count();
+    let message = if characters < SHORTEST {
+        "This must have at least 12 characters."
+    } else if characters > LONGEST {
+        "This may have at most 200 characters."
+    } else if zxcvbn(text, around).score() < Score::Three {
+        "This is too easy to guess: it is close to passwords that leaked elsewhere, or to your own data. \
+         Several unrelated words do well."
+    } else {
+        return None;
+    };
+    Some(FieldProblem::new(pointer, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +102,28 @@ mod tests {
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         assert!(passwords.verify("correct horse battery".into(), Some(stored.clone())).await.unwrap());
         assert!(!passwords.verify("correct horse batterx".into(), Some(stored)).await.unwrap());
+    }
+
+    #[test]
+    fn what_a_thief_tries_first_is_refused() {
+        let refused = |password: &str| {
+            refusal(&password.into(), "/password", &["ana.lindgren@agency.example", "Agentur Nord"]).is_some()
+        };
+        for weak in [
+            "short",
+            "password1234",
+            "qwertyuiop12",
+            "aaaaaaaaaaaaaaaa",
+            "ana.lindgren",
+            "agenturnord1",
+            "123456789012",
+        ] {
+            assert!(refused(weak), "{weak}");
+        }
+        assert!(refused(&"long ".repeat(41)));
+        for strong in ["correct horse battery staple", "violet kettle marching 41", "tr4vQz!9mWpe"] {
+            assert!(!refused(strong), "{strong}");
+        }
     }
 
     #[tokio::test]

@@ -234,7 +234,7 @@ const fn store_code(error: &store::Error) -> ErrorCode {
         E::Frozen => ErrorCode::Frozen,
         E::LastAdmin => ErrorCode::LastAdmin,
         E::RoleInUse | E::AdminRole => ErrorCode::RoleInUse,
-        E::Forbidden(_) | E::Conflict { .. } | E::TooMany { .. } => ErrorCode::Conflict,
+        E::Forbidden(_) | E::Conflict { .. } | E::TooMany { .. } | E::AlreadyMember => ErrorCode::Conflict,
         error if error.is_transient() => ErrorCode::StorageUnavailable,
         _ => ErrorCode::Unexpected,
     }
@@ -261,15 +261,20 @@ fn protocol_problem(status: StatusCode, detail: &str) -> Problem {
 const fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as E;
     match code {
-        E::WrongCredentials | E::SignedOut => StatusCode::UNAUTHORIZED,
+        E::WrongCredentials | E::SignedOut | E::KeyUnusable => StatusCode::UNAUTHORIZED,
         E::IdempotencyKeyMissing => StatusCode::BAD_REQUEST,
-        E::NotAllowed | E::PermissionMissing | E::ScopesMissing | E::ConsentDenied | E::OwnProposal => {
-            StatusCode::FORBIDDEN
-        }
+        E::NotAllowed
+        | E::PersonNeeded
+        | E::PermissionMissing
+        | E::ScopesMissing
+        | E::ConsentDenied
+        | E::OwnProposal => StatusCode::FORBIDDEN,
         E::NotFound => StatusCode::NOT_FOUND,
+        E::InvitationUnusable | E::ResetUnusable => StatusCode::GONE,
         E::EmailTaken
         | E::Conflict
         | E::InProgress
+        | E::TermsChanged
         | E::OtherOrganisation
         | E::LastAdmin
         | E::RoleInUse

@@ -18,14 +18,26 @@ const OUR_EMAIL: &str = "ana@ours.example";
 const OUR_NAME: &str = "Agentur Unserer Kunden";
 
 /// What anybody may call: it knows of no organisation.
-const PUBLIC: [&str; 7] =
-    ["answerConsent", "getLiveness", "getMetrics", "getReadiness", "getVersion", "signIn", "signUp"];
+const PUBLIC: [&str; 12] = [
+    "answerConsent",
+    "forgetPassword",
+    "getLiveness",
+    "getMetrics",
+    "getReadiness",
+    "getTerms",
+    "getVersion",
+    "lookAtInvitation",
+    "acceptInvitation",
+    "resetPassword",
+    "signIn",
+    "signUp",
+];
 
 /// What an agency that is being set up does, in this order.
 const SETUP: [&str; 5] = ["startOnboarding", "startConsent", "getOnboarding", "chooseAccounts", "cancelOnboarding"];
 
 /// What changes something for good, in the order in which an agency can do it, after all that only reads.
-const CHANGES: [&str; 14] = [
+const CHANGES: [&str; 20] = [
     "startEvaluation",
     "startRun",
     "updateRule",
@@ -40,6 +52,12 @@ const CHANGES: [&str; 14] = [
     "changeAccounts",
     "reconnectConnection",
     "revokeSession",
+    "changePassword",
+    "agreeToTerms",
+    "createInvitation",
+    "withdrawInvitation",
+    "createApiKey",
+    "revokeApiKey",
 ];
 
 /// What ends the session that asks.
@@ -66,6 +84,12 @@ struct Ids {
     member: String,
     role: String,
     session: String,
+    invitation: String,
+    api_key: String,
+    /// The secret of an invitation's link.
+    link: String,
+    /// The secret of a forgotten password's link.
+    reset: String,
     cursors: Vec<String>,
 }
 
@@ -233,6 +257,19 @@ async fn collect(stack: &Stack, agency: &Agency) -> Result<Ids> {
     let sessions = person.get("/api/v1/sessions").await?;
     let sessions = sessions["items"].as_array().context("sessions")?;
     let other = sessions.iter().find(|session| session["current"] == false).context("another session")?;
+    let invite = async |email: &str| {
+        person.send(Method::POST, "/api/v1/invitations", json!({"email": email, "role": "viewer"})).await
+    };
+    let (invitation, other_invitation) = (invite("guest@ours.example").await?, invite("bo@ours.example").await?);
+    let link = other_invitation["link"].as_str().and_then(|link| link.split('#').nth(1)).context("a link")?.to_owned();
+    let key = json!({"name": "Ours alone", "permissions": ["delivery.read"], "expires_in_days": 1});
+    let key = person.send(Method::POST, "/api/v1/api-keys", key).await?;
+    let reset = "a secret that a mail would bring".to_owned();
+    let (store, now) = (Store::connect(&stack.database.app_url, 1).await?, stack.sandbox_admin().now().await?);
+    let forgetful = "forgetful@agency.example";
+    stack.person()?.sign_up(forgetful, PASSWORD, "Forgetful").await?;
+    let known = store::user::begin_reset(&store, forgetful, &reset, now, now + chrono::TimeDelta::hours(1)).await?;
+    ensure!(known.is_some(), "no reset was begun");
     let mut cursors = Vec::new();
     for path in ["/api/v1/campaigns", "/api/v1/proposals", "/api/v1/audit", "/api/v1/runs"] {
         let page = person.get(&format!("{path}?limit=1")).await?;
@@ -252,6 +289,10 @@ async fn collect(stack: &Stack, agency: &Agency) -> Result<Ids> {
         member: first("/api/v1/members", "id").await?,
         role: text(&role["name"])?,
         session: text(&other["id"])?,
+        invitation: text(&invitation["invitation"]["id"])?,
+        api_key: text(&key["key"]["id"])?,
+        link,
+        reset,
         cursors,
     })
 }
@@ -262,7 +303,8 @@ fn secrets(ids: &Ids, agency: &Agency) -> Vec<String> {
     secrets.extend([&ids.campaign, &ids.connection, &ids.rule, &ids.run, &ids.member, &ids.session].map(Clone::clone));
     secrets.extend(ids.accounts.iter().cloned());
     secrets.extend(ids.proposals.iter().filter_map(|proposal| Some(proposal["id"].as_str()?.to_owned())));
-    secrets.push("Only ours".into());
+    secrets.extend([ids.invitation.clone(), ids.api_key.clone(), ids.link.clone()]);
+    secrets.extend(["Only ours", "Ours alone", "guest@ours.example"].map(str::to_owned));
     secrets
 }
 
@@ -311,13 +353,29 @@ fn request<'a>(operation: &str, ids: &'a Ids) -> (&'a str, Value) {
         "getRun" => (&ids.run, Value::Null),
         "revokeSession" => (&ids.session, Value::Null),
         "switchOrganisation" => ("", json!({"organisation": ids.organisation})),
+        "changePassword" => ("", json!({"current": PASSWORD, "new": PASSWORD})),
+        "agreeToTerms" => ("", json!({"terms_version": "1", "privacy_version": "1"})),
+        "createInvitation" => ("", json!({"email": "somebody@else.example", "role": "viewer"})),
+        "withdrawInvitation" => (&ids.invitation, Value::Null),
+        "createApiKey" => ("", json!({"name": "A key", "permissions": ["runs.read"], "expires_in_days": 1})),
+        "revokeApiKey" => (&ids.api_key, Value::Null),
+        "forgetPassword" => ("", json!({"email": "nobody@ours.example"})),
+        "resetPassword" => ("", json!({"token": ids.reset, "password": PASSWORD})),
+        "lookAtInvitation" => ("", json!({"token": ids.link})),
+        "acceptInvitation" => (
+            "",
+            json!({
+                "token": ids.link,
+                "new": {"name": "Bo", "password": PASSWORD, "terms_version": "1", "privacy_version": "1"},
+            }),
+        ),
         "startConsent" => ("", json!({"platform": "dv360"})),
         "signIn" => ("", json!({"email": OUR_EMAIL, "password": PASSWORD})),
         "signUp" => (
             "",
             json!({
                 "email": "another@agency.example", "password": PASSWORD, "name": "Ana", "organisation_name": "Another",
-                "reporting_currency": "EUR", "time_zone": "Europe/Berlin",
+                "reporting_currency": "EUR", "time_zone": "Europe/Berlin", "terms_version": "1", "privacy_version": "1",
             }),
         ),
         _ => ("", json!({})),

@@ -82,7 +82,7 @@ impl Person {
     pub async fn sign_up(&mut self, email: &str, password: &str, agency: &str) -> Result<Value> {
         let body = json!({
             "email": email, "password": password, "name": "Ana Planner", "organisation_name": agency,
-            "reporting_currency": "EUR", "time_zone": "Europe/Berlin",
+            "reporting_currency": "EUR", "time_zone": "Europe/Berlin", "terms_version": "1", "privacy_version": "1",
         });
         self.take_session(Method::POST, "/api/v1/sign-up", body).await
     }

@@ -4,17 +4,20 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 
+pub mod api_key;
 pub mod audit;
 pub mod campaign;
 pub mod connection;
 pub mod consent;
 pub mod decision;
 pub mod evaluation;
+pub mod invitation;
 pub mod member;
 pub mod onboarding;
 mod onboarding_steps;
 pub mod organisation;
 pub mod overview;
+pub mod password;
 pub mod problem;
 pub mod proposal;
 mod proposal_words;
@@ -23,13 +26,18 @@ pub mod rule;
 pub mod run;
 pub mod series;
 pub mod session;
+pub mod terms;
 
 /// All routes below `/api/v1`.
 #[must_use]
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::routes())
+        .merge(password::routes())
+        .merge(terms::routes())
         .merge(member::routes())
+        .merge(invitation::routes())
+        .merge(api_key::routes())
         .merge(role::routes())
         .merge(onboarding::routes())
         .merge(consent::routes())

@@ -16,14 +16,13 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::{self, Session, SetCookie};
 use crate::extract::{Body, Id};
+use crate::password;
 use crate::problem::{Error, FieldProblem, Problem, Result};
 use crate::v1::onboarding::Onboarding;
+use crate::v1::terms;
 use crate::wire::Items;
 
 const TAG: &str = "session";
-const SHORTEST_PASSWORD: usize = 12;
-/// Longer than any passphrase; what is longer is meant to keep us busy.
-const LONGEST_PASSWORD: usize = 200;
 const LONGEST_NAME: usize = 200;
 const LONGEST_EMAIL: usize = 254;
 
@@ -46,11 +45,17 @@ pub struct SignUpIn {
     /// The person's e-mail address.
     #[schema(format = "email")]
     pub email: String,
-    /// At least 12 characters.
-    #[schema(value_type = String, format = "password", min_length = 12)]
+    /// At least 12 characters, and hard to guess.
+    #[schema(value_type = String, format = "password", min_length = 12, max_length = 200)]
     pub password: SecretString,
     /// The person's name.
     pub name: String,
+    /// The version of the terms that the person agrees to.
+    #[schema(example = "1")]
+    pub terms_version: String,
+    /// The version of the privacy notice that the person agrees to.
+    #[schema(example = "1")]
+    pub privacy_version: String,
     /// The agency's name.
     pub organisation_name: String,
     /// The ISO 4217 code of the currency that the agency reports in.
@@ -86,6 +91,8 @@ pub struct Me {
     /// What the person may do there, by name.
     #[schema(example = json!(["delivery.read"]))]
     pub permissions: Vec<String>,
+    /// Whether the person agreed to the terms and the privacy notice that hold now.
+    pub agreed: bool,
     /// The onboarding of the organisation; null before it began.
     pub onboarding: Option<Onboarding>,
     /// Proposals that wait for an approver.
@@ -163,10 +170,12 @@ async fn sign_up(
     State(app): State<App>,
     Body(input): Body<SignUpIn>,
 ) -> Result<(StatusCode, SetCookie, axum::Json<Me>)> {
+    let agreed = terms::Agreed::new(&app, &input.terms_version, &input.privacy_version)?;
     let (new, password) = check(input)?;
     let new = SignUp { password_hash: app.passwords.hash(password).await?, ..new };
     let mut tx = app.store.begin(OrgId::new()).await?;
     let user = organisation::sign_up(&mut tx, &new, app.now()).await?;
+    agreed.record(&mut tx, user, app.now()).await?;
     let token = auth::begin(&app, &mut tx, user).await?;
     tx.commit().await?;
     let session = begun(&app, &token).await?;
@@ -176,22 +185,21 @@ async fn sign_up(
 
 /// Checks all fields, so that a form shows everything that is wrong at once.
 fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
-    let SignUpIn { email, password, name, organisation_name, reporting_currency, time_zone } = input;
+    let SignUpIn { email, password, name, organisation_name, reporting_currency, time_zone, .. } = input;
     let (email, name, organisation_name) =
         (email.trim().to_lowercase(), name.trim().to_owned(), organisation_name.trim().to_owned());
     let (currency, zone) = (reporting_currency.parse::<Currency>().ok(), time_zone.parse::<TimeZone>().ok());
-    let characters = password.expose_secret().chars().count();
     let checks = [
         (is_email(&email), "/email", "This must be an e-mail address."),
-        (characters >= SHORTEST_PASSWORD, "/password", "This must have at least 12 characters."),
-        (characters <= LONGEST_PASSWORD, "/password", "This may have at most 200 characters."),
         (is_name(&name), "/name", "This must have 1 to 200 characters."),
         (is_name(&organisation_name), "/organisation_name", "This must have 1 to 200 characters."),
         (currency.is_some(), "/reporting_currency", "This must be the code of a currency, such as EUR."),
         (zone.is_some(), "/time_zone", "This must be the name of a time zone, such as Europe/Berlin."),
     ];
     let wrong = checks.into_iter().filter(|(right, ..)| !right);
-    let fields: Vec<FieldProblem> = wrong.map(|(_, pointer, message)| FieldProblem::new(pointer, message)).collect();
+    let fields = wrong.map(|(_, pointer, message)| FieldProblem::new(pointer, message));
+    let weak = password::refusal(&password, "/password", &[&email, &name, &organisation_name]);
+    let fields: Vec<FieldProblem> = fields.chain(weak).collect();
     let (Some(reporting_currency), Some(time_zone), true) = (currency, zone, fields.is_empty()) else {
         return Err(Error::Invalid { fields });
     };
@@ -199,12 +207,12 @@ fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
     Ok((SignUp { email, name, password_hash, organisation_name, reporting_currency, time_zone }, password))
 }
 
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// Something before the @, and a domain after it; whether it receives mail, only a mail tells.
-fn is_email(text: &str) -> bool {
+pub(crate) fn is_email(text: &str) -> bool {
     let odd = |c: char| c.is_whitespace() || c.is_control();
     let split = text.split_once('@').filter(|_| text.len() <= LONGEST_EMAIL && !text.chars().any(odd));
     split.is_some_and(|(name, domain)| {
@@ -226,7 +234,7 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
     let found = user::sign_in_lookup(&app.store, &email).await?;
     let stored = found.as_ref().map(|found| found.password_hash.clone());
     let fits =
-        password.expose_secret().chars().count() <= LONGEST_PASSWORD && app.passwords.verify(password, stored).await?;
+        password.expose_secret().chars().count() <= password::LONGEST && app.passwords.verify(password, stored).await?;
     let found = found.filter(|_| fits).ok_or(Error::refused(ErrorCode::WrongCredentials))?;
     app.throttle.forgive(&email);
     let mut tx = app.store.begin(found.org).await?;
@@ -238,13 +246,13 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
 }
 
 /// The session that has just begun, as the next request will see it.
-async fn begun(app: &App, token: &SecretString) -> Result<Session> {
+pub(crate) async fn begun(app: &App, token: &SecretString) -> Result<Session> {
     Session::find(app, token.expose_secret()).await?.ok_or(Error::refused(ErrorCode::SignedOut))
 }
 
 /// Ends the session.
 #[utoipa::path(delete, path = "/session", operation_id = "signOut", tag = TAG,
-    extensions(("x-permission" = json!("member"))), responses((status = 204)))]
+    extensions(("x-permission" = json!("person"))), responses((status = 204)))]
 async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCode, SetCookie)> {
     end(&app, &session).await?;
     Ok((StatusCode::NO_CONTENT, auth::no_cookie(&app)))
@@ -252,7 +260,7 @@ async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCod
 
 async fn end(app: &App, session: &Session) -> Result<()> {
     let mut tx = app.store.begin(session.org).await?;
-    if store::session::delete(&mut tx, session.user, session.id).await? {
+    if store::session::delete(&mut tx, session.user, session.browser()?).await? {
         record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
     }
     Ok(tx.commit().await?)
@@ -260,22 +268,22 @@ async fn end(app: &App, session: &Session) -> Result<()> {
 
 /// The browsers in which the person is signed in to this organisation.
 #[utoipa::path(get, path = "/sessions", operation_id = "listSessions", tag = TAG,
-    extensions(("x-permission" = json!("member"))), responses((status = 200, body = Items<SessionItem>)))]
+    extensions(("x-permission" = json!("person"))), responses((status = 200, body = Items<SessionItem>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<SessionItem>>> {
     let mut tx = app.store.begin(session.org).await?;
-    let rows = store::session::list(&mut tx, session.user, app.now()).await?;
+    let (rows, current) = (store::session::list(&mut tx, session.user, app.now()).await?, session.browser()?);
     let items = rows.into_iter().map(|row| SessionItem {
         id: row.id.to_string(),
         created_at: row.created_at,
         expires_at: row.expires_at,
-        current: row.id == session.id,
+        current: row.id == current,
     });
     Ok(axum::Json(Items { items: items.collect() }))
 }
 
 /// Signs one of the person's browsers out, from its next request on.
 #[utoipa::path(delete, path = "/sessions/{id}", operation_id = "revokeSession", tag = TAG,
-    extensions(("x-permission" = json!("member"))),
+    extensions(("x-permission" = json!("person"))),
     params(("id" = String, Path, description = "The session.")), responses((status = 204)))]
 async fn revoke(State(app): State<App>, session: Session, Id(id): Id<SessionId>) -> Result<StatusCode> {
     let mut tx = app.store.begin(session.org).await?;
@@ -289,7 +297,7 @@ async fn revoke(State(app): State<App>, session: Session, Id(id): Id<SessionId>)
 
 /// The organisations that the person belongs to.
 #[utoipa::path(get, path = "/organisations", operation_id = "listOrganisations", tag = TAG,
-    extensions(("x-permission" = json!("member"))), responses((status = 200, body = Items<OrganisationItem>)))]
+    extensions(("x-permission" = json!("person"))), responses((status = 200, body = Items<OrganisationItem>)))]
 async fn organisations(State(app): State<App>, session: Session) -> Result<axum::Json<Items<OrganisationItem>>> {
     let rows = member::organisations_of(&app.store, session.user).await?;
     let items = rows.into_iter().map(|row| OrganisationItem {
@@ -303,7 +311,7 @@ async fn organisations(State(app): State<App>, session: Session) -> Result<axum:
 
 /// Goes on in another organisation that the person belongs to: a new session there takes the place of this one.
 #[utoipa::path(put, path = "/session/organisation", operation_id = "switchOrganisation", tag = TAG,
-    extensions(("x-permission" = json!("member"))), request_body = SwitchIn, responses((status = 200, body = Me)))]
+    extensions(("x-permission" = json!("person"))), request_body = SwitchIn, responses((status = 200, body = Me)))]
 async fn switch(
     State(app): State<App>,
     session: Session,
@@ -323,7 +331,7 @@ async fn switch(
     Ok((auth::cookie(&app, &token), axum::Json(read(&app, &begun).await?)))
 }
 
-async fn record(tx: &mut Tx, user: UserId, name: &str, action: &str, at: DateTime<Utc>) -> Result<()> {
+pub(crate) async fn record(tx: &mut Tx, user: UserId, name: &str, action: &str, at: DateTime<Utc>) -> Result<()> {
     let entry = audit::Entry {
         actor: audit::Actor::Person(user),
         action: action.to_owned(),
@@ -344,7 +352,8 @@ async fn me(State(app): State<App>, session: Session) -> Result<axum::Json<Me>> 
     Ok(axum::Json(read(&app, &session).await?))
 }
 
-async fn read(app: &App, session: &Session) -> Result<Me> {
+/// Who is signed in, and what waits for them.
+pub(crate) async fn read(app: &App, session: &Session) -> Result<Me> {
     let mut tx = app.store.begin(session.org).await?;
     let organisation = organisation::fetch(&mut tx).await?;
     let onboarding = match onboarding::latest(&mut tx).await? {
@@ -352,11 +361,13 @@ async fn read(app: &App, session: &Session) -> Result<Me> {
         None => None,
     };
     let open = proposal::count_open(&mut tx).await?;
+    let agreed = terms::Agreed::now(app).is_given(&mut tx, session.user).await?;
     Ok(Me {
         user: User { id: session.user.to_string(), email: session.email.clone(), name: session.name.clone() },
         organisation: organisation.into(),
         role: session.role.clone(),
         permissions: session.permissions.iter().map(Permission::to_string).collect(),
+        agreed,
         onboarding,
         open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
         now: app.now(),
@@ -394,12 +405,14 @@ mod tests {
             email: "ana".to_owned(),
             password: "short".into(),
             name: " ".to_owned(),
+            terms_version: "1".to_owned(),
+            privacy_version: "1".to_owned(),
             organisation_name: "Agency".to_owned(),
             reporting_currency: "EURO".to_owned(),
             time_zone: "Berlin".to_owned(),
         };
         let Err(Error::Invalid { fields }) = check(input) else { panic!("this must not pass") };
         let pointers: Vec<&str> = fields.iter().map(|field| field.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/email", "/password", "/name", "/reporting_currency", "/time_zone"]);
+        assert_eq!(pointers, ["/email", "/name", "/reporting_currency", "/time_zone", "/password"]);
     }
 }

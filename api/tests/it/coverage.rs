@@ -6,8 +6,20 @@ use serde_json::{Value, json};
 use crate::harness::{World, request};
 
 /// What anybody may call.
-const PUBLIC: [&str; 7] =
-    ["answerConsent", "getLiveness", "getMetrics", "getReadiness", "getVersion", "signIn", "signUp"];
+const PUBLIC: [&str; 12] = [
+    "acceptInvitation",
+    "answerConsent",
+    "forgetPassword",
+    "getLiveness",
+    "getMetrics",
+    "getReadiness",
+    "getTerms",
+    "getVersion",
+    "lookAtInvitation",
+    "resetPassword",
+    "signIn",
+    "signUp",
+];
 
 #[tokio::test]
 async fn every_other_route_refuses_who_is_not_signed_in() {

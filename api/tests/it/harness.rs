@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
 use lakehouse::Lake;
+use runtime::settings::{Legal, Mail};
 use runtime::{Environment, Settings, Vault};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -38,11 +39,17 @@ impl World {
 
     /// An application that browsers reach at this address.
     pub(crate) async fn with(public_url: &str) -> Self {
+        Self::mailing(public_url, None).await
+    }
+
+    /// One that sends mail through this server.
+    pub(crate) async fn mailing(public_url: &str, mail: Option<Mail>) -> Self {
         let database = TestDatabase::create("api").await.unwrap();
         store::migrate(&database.url("clp_owner")).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(&database.url("clp_app"), folder.path(), public_url);
         let app = App::new(Parts {
+            mailer: api::mail::Mailer::new(mail.as_ref()).unwrap(),
             store: Store::connect(&database.url("clp_app"), 10).await.unwrap(),
             lake: Lake::open(&settings.warehouse).unwrap(),
             engine: Engine::new(NO_ENGINE, "default"),
@@ -52,6 +59,7 @@ impl World {
             settings,
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
+            forgotten: api::throttle::Throttle::default(),
         });
         let router = api::router(&app);
         Self { database, folder, app, router }
@@ -105,6 +113,9 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
         master_key: STANDARD.encode([7; 32]).into(),
         clock_file: None,
         public_url: public_url.to_owned(),
+        mail: None,
+        terms: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/terms") },
+        privacy: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/privacy") },
         tick_seconds: 900,
         environments: [(environment.name.clone(), environment)].into(),
     }
@@ -114,7 +125,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
 pub(crate) fn sign_up(email: &str) -> Value {
     json!({
         "email": email, "password": PASSWORD, "name": "Ana", "organisation_name": "Agency",
-        "reporting_currency": "EUR", "time_zone": "Europe/Berlin",
+        "reporting_currency": "EUR", "time_zone": "Europe/Berlin", "terms_version": "1", "privacy_version": "1",
     })
 }
 

@@ -2,12 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod api_keys;
 mod authorisation;
 mod coverage;
 mod document;
 mod harness;
+mod invitations;
+mod mail_server;
 mod onboarding;
 mod organisations;
+mod passwords;
 mod problems;
 mod requests;
 mod sessions;

@@ -80,6 +80,31 @@ error_codes! {
         "Your role in the organisation does not allow this.",
         "Nothing was changed.",
         "Ask an admin of your organisation to do it.";
+    /// The API key is not one, or is one no longer.
+    KeyUnusable = "auth.key_unusable", Rejected,
+        "This API key does not hold: it is unknown, was revoked, has expired, or who made it has left the organisation.",
+        "Nothing was changed.",
+        "Make a new key under Settings, and use that one.";
+    /// A program asked for what only a person may do.
+    PersonNeeded = "auth.person_needed", Rejected,
+        "This is done by a person in a browser, never with an API key.",
+        "Nothing was changed.",
+        "Sign in and do it there.";
+    /// The invitation's link is of no use.
+    InvitationUnusable = "auth.invitation_unusable", Rejected,
+        "This invitation does not hold any more: it was used, withdrawn or sent anew, or its time is over.",
+        "Nobody joined and nothing was changed.",
+        "Ask whoever invited you to send it again.";
+    /// The link of a forgotten password is of no use.
+    ResetUnusable = "auth.reset_unusable", Rejected,
+        "This link does not hold any more: it was used or sent anew, or its time is over.",
+        "The password is still the old one.",
+        "Ask for a new link on the sign-in page.";
+    /// The terms changed since the form was opened.
+    TermsChanged = "auth.terms_changed", Rejected,
+        "Our terms or our privacy notice changed a moment ago.",
+        "Nothing was saved.",
+        "Load the page again, read them, and agree to what is there now.";
     /// The page was loaded for another organisation than the session is for.
     OtherOrganisation = "auth.other_organisation", Rejected,
         "This browser works in another organisation now.",

@@ -116,6 +116,12 @@ ids! {
     UserId = "usr";
     /// A signed-in browser.
     SessionId = "ses";
+    /// A secret with which a program asks the API.
+    ApiKeyId = "key";
+    /// An invitation to an organisation.
+    InvitationId = "inv";
+    /// A forgotten password's link.
+    PasswordResetId = "pwr";
     /// An organisation's authorised link to one platform.
     ConnectionId = "con";
     /// One consent flow under way: its state, verifier and, once the person said yes, its code.

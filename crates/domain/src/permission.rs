@@ -94,6 +94,14 @@ pub enum Permission {
     AuditRead,
 }
 
+impl Permission {
+    /// Whether an API key may have it. What decides who may do what is for persons: a stolen key can't make another one.
+    #[must_use]
+    pub const fn is_for_keys(self) -> bool {
+        !matches!(self, Self::MembersManage | Self::ApiKeysManage | Self::SignInManage)
+    }
+}
+
 /// A role that every organisation begins with. Each may be edited there, but for [`Role::Admin`].
 #[derive(
     Debug,

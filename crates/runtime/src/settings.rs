@@ -64,6 +64,24 @@ pub struct Environment {
     pub answer_seconds: u32,
 }
 
+/// How mail is sent.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// The mail server: `smtps://user:password@host`, or `smtp://host:port` within a network that is trusted.
+    pub smtp_url: SecretString,
+    /// Whom mails come from: an address, or a name with an address in angle brackets.
+    pub from: String,
+}
+
+/// A document that people agree to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Legal {
+    /// Which version of it holds: another one is to be agreed to anew.
+    pub version: String,
+    /// Where it can be read.
+    pub url: String,
+}
+
 /// What `api` and `worker` need to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -81,6 +99,12 @@ pub struct Settings {
     pub clock_file: Option<PathBuf>,
     /// Where people reach the web application, without a slash at the end.
     pub public_url: String,
+    /// How mail is sent; without it, links are shown to be passed on by hand.
+    pub mail: Option<Mail>,
+    /// The terms of use.
+    pub terms: Legal,
+    /// The privacy notice.
+    pub privacy: Legal,
     /// Seconds between two ticks of an organisation's schedule.
     pub tick_seconds: u32,
     /// The platforms that can be connected, by the name of their environment.
@@ -116,6 +140,15 @@ impl Settings {
                 .ok_or_else(|| missing("CLP_WAREHOUSE", "the folder that holds the lake's tables"))?,
             master_key: secret(get, "CLP_MASTER_KEY", "32 random bytes in base64 that seal the platforms' tokens")?,
             clock_file: get("CLP_CLOCK_FILE").map(PathBuf::from),
+            mail: mail(get)?,
+            terms: Legal {
+                version: text("CLP_TERMS_VERSION", "1"),
+                url: text("CLP_TERMS_URL", &format!("{public_url}/legal/terms")),
+            },
+            privacy: Legal {
+                version: text("CLP_PRIVACY_VERSION", "1"),
+                url: text("CLP_PRIVACY_URL", &format!("{public_url}/legal/privacy")),
+            },
             public_url,
             tick_seconds: number(get, "CLP_TICK_SECONDS", QUARTER_HOUR)?,
             environments: dv360.into_iter().map(|environment| (environment.name.clone(), environment)).collect(),
@@ -147,6 +180,16 @@ fn dv360(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Environment>, Er
         client_secret: secret(get, "CLP_DV360_CLIENT_SECRET", "the secret of the Google OAuth client")?,
         answer_seconds: number(get, "CLP_DV360_ANSWER_SECONDS", HALF_MINUTE)?,
     }))
+}
+
+/// A mail server, where one is configured.
+fn mail(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Mail>, Error> {
+    const HELP: &str = "the mail server, such as smtps://user:password@host";
+    if get("CLP_SMTP_URL").is_none() && get("CLP_SMTP_URL_FILE").is_none() {
+        return Ok(None);
+    }
+    let from = get("CLP_MAIL_FROM").ok_or_else(|| missing("CLP_MAIL_FROM", "the address that mails come from"))?;
+    Ok(Some(Mail { smtp_url: secret(get, "CLP_SMTP_URL", HELP)?, from }))
 }
 
 fn missing(name: &str, help: &'static str) -> Error {

@@ -140,6 +140,9 @@ pub enum Error {
     /// A role that is built in, or that somebody has, can't be removed.
     #[error("the role is in use")]
     RoleInUse,
+    /// Who is invited is a member already.
+    #[error("the person belongs to the organisation already")]
+    AlreadyMember,
     /// An organisation keeps at least one admin who may sign in.
     #[error("the organisation would have no admin")]
     LastAdmin,

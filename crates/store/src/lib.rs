@@ -9,6 +9,8 @@
 //! than a row lock.
 
 pub mod account;
+pub mod agreement;
+pub mod api_key;
 pub mod approval;
 pub mod attempt;
 pub mod audit;
@@ -23,6 +25,7 @@ pub mod entity;
 mod error;
 pub mod idempotency;
 pub mod intent;
+pub mod invitation;
 pub mod maintenance;
 pub mod member;
 pub mod onboarding;
@@ -38,6 +41,7 @@ pub mod rule;
 pub mod session;
 mod sqlstate;
 mod store;
+mod token;
 pub mod user;
 pub mod watermark;
 

@@ -66,6 +66,15 @@ pub async fn fetch(tx: &mut Tx, user: UserId) -> Result<Member> {
     Ok(row.ok_or(Error::NotFound { noun: "member" })?.into())
 }
 
+/// Whether somebody with this e-mail belongs to the organisation and may sign in.
+///
+/// # Errors
+/// As any statement.
+pub async fn is_active(tx: &mut Tx, email: &str) -> Result<bool> {
+    let row = members!("WHERE e.email = $1 AND m.deactivated_at IS NULL", email).fetch_optional(tx.conn()).await?;
+    Ok(row.is_some())
+}
+
 /// The organisations that a person belongs to, before one of them is chosen.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ use crate::convert::parsed;
 use crate::error::{Error, Result};
 use crate::role;
 use crate::store::Tx;
+use crate::user;
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,21 +61,8 @@ impl fmt::Debug for SignUp {
 /// [`Error::EmailTaken`]; then the transaction can only be undone.
 pub async fn sign_up(tx: &mut Tx, new: &SignUp, at: DateTime<Utc>) -> Result<UserId> {
     let SignUp { email, name, password_hash, organisation_name, reporting_currency, time_zone } = new;
-    let (org, user) = (tx.org(), UserId::new());
-    let made = sqlx::query!(
-        r#"SELECT user_create($1, $2, $3, $4, $5) AS "made!""#,
-        user.uuid(),
-        email,
-        name,
-        password_hash,
-        at
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    if !made.made {
-        tx.give_up();
-        return Err(Error::EmailTaken);
-    }
+    let org = tx.org();
+    let user = user::create(tx, email, name, password_hash, at).await?;
     sqlx::query!(
         "INSERT INTO organisations (org_id, name, reporting_currency, time_zone, created_at) VALUES ($1, $2, $3, $4, $5)",
         org.uuid(),

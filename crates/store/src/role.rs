@@ -116,14 +116,16 @@ pub async fn update(
 /// Removes a role of the organisation's own that nobody has.
 ///
 /// # Errors
-/// [`Error::NotFound`]; [`Error::AdminRole`]; [`Error::RoleInUse`] when it is built in or somebody has it, deactivated or
-/// not.
+/// [`Error::NotFound`]; [`Error::AdminRole`]; [`Error::RoleInUse`] when it is built in, or somebody has it (deactivated or
+/// not) or is invited to it.
 pub async fn delete(tx: &mut Tx, name: &str, by: UserId, at: DateTime<Utc>) -> Result<()> {
     refuse_admin(name)?;
     let role = fetch(tx, name).await?;
     let done = sqlx::query!(
         "DELETE FROM roles r WHERE r.name = $1 AND NOT r.built_in
-         AND NOT EXISTS (SELECT FROM memberships m WHERE m.org_id = r.org_id AND m.role = r.name)",
+         AND NOT EXISTS (SELECT FROM memberships m WHERE m.org_id = r.org_id AND m.role = r.name)
+         AND NOT EXISTS (SELECT FROM invitations i WHERE i.org_id = r.org_id AND i.role = r.name
+                         AND i.accepted_at IS NULL AND i.withdrawn_at IS NULL)",
         name
     )
     .execute(tx.conn())
@@ -139,7 +141,7 @@ fn refuse_admin(name: &str) -> Result<()> {
 }
 
 /// What permissions are called in the database.
-fn texts(permissions: &BTreeSet<Permission>) -> Vec<String> {
+pub(crate) fn texts(permissions: &BTreeSet<Permission>) -> Vec<String> {
     permissions.iter().map(Permission::to_string).collect()
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use domain::Permission;
 use domain::ids::{OrgId, SessionId, UserId};
-use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
 use crate::role;
 use crate::store::{Store, Tx};
+use crate::token;
 
 /// The most sessions that are listed.
 const LIST_MOST: i64 = 200;
@@ -51,7 +51,7 @@ pub async fn create(
     sqlx::query!(
         "INSERT INTO sessions (id, token_hash, user_id, org_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
         id.uuid(),
-        token_hash(token),
+        token::hash(token),
         user.uuid(),
         org.uuid(),
         at,
@@ -71,7 +71,7 @@ pub async fn lookup(store: &Store, token: &str, at: DateTime<Utc>) -> Result<Opt
         r#"SELECT session_id AS "session_id!", user_id AS "user_id!", org_id AS "org_id!", email AS "email!",
                   user_name AS "user_name!", role AS "role!", permissions AS "permissions!"
            FROM session_find($1, $2)"#,
-        token_hash(token),
+        token::hash(token),
         at
     )
     .fetch_optional(store.pool())
@@ -129,8 +129,4 @@ pub async fn delete(tx: &mut Tx, user: UserId, id: SessionId) -> Result<bool> {
         .execute(tx.conn())
         .await?;
     Ok(done.rows_affected() > 0)
-}
-
-fn token_hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
 }

@@ -4,6 +4,41 @@
  */
 
 export interface paths {
+  "/api/v1/api-keys": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The organisation's keys, newest first, with those that hold no more. */
+    get: operations["listApiKeys"];
+    put?: never;
+    /** Makes a key. Its secret is in this answer and nowhere else; asked again, another key is made. */
+    post: operations["createApiKey"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/api-keys/{id}": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Revokes a key, from its next request on. Asked again, nothing changes. */
+    delete: operations["revokeApiKey"];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v1/audit": {
     parameters: {
       query?: never;
@@ -191,6 +226,75 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/invitations": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The invitations that wait for an answer, newest first. */
+    get: operations["listInvitations"];
+    put?: never;
+    /** Invites a person. One who is invited already gets a new link; the one before is of no use any more. */
+    post: operations["createInvitation"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/invitations/accept": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Joins the organisation: as who is signed in with the invited e-mail, or as a new person. The browser goes on there. */
+    post: operations["acceptInvitation"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/invitations/look": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** What an invitation is about, for who has its link. */
+    post: operations["lookAtInvitation"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/invitations/{id}": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    post?: never;
+    /** Withdraws an invitation: its link is of no use any more. */
+    delete: operations["withdrawInvitation"];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v1/me": {
     parameters: {
       query?: never;
@@ -356,6 +460,57 @@ export interface paths {
     get: operations["getOverview"];
     put?: never;
     post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/password": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Changes the password of who is signed in. All their other browsers are signed out, in every organisation. */
+    put: operations["changePassword"];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/password/forgotten": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Sends a link for a new password, if the e-mail has an account here. The answer is the same if it has none. */
+    post: operations["forgetPassword"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/password/reset": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Gives the person whom a link was sent to a new password. All their browsers are signed out. */
+    post: operations["resetPassword"];
     delete?: never;
     options?: never;
     head?: never;
@@ -655,6 +810,40 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/terms": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** The terms of use and the privacy notice that hold. */
+    get: operations["getTerms"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/terms/agreement": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    /** Agrees to the terms and the privacy notice that hold, where they changed since the person agreed. */
+    put: operations["agreeToTerms"];
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/livez": {
     parameters: {
       query?: never;
@@ -727,6 +916,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    /** @description Accepts an invitation. */
+    AcceptIn: {
+      new?: components["schemas"]["NewPerson"] | null;
+      /**
+       * Format: password
+       * @description The password of the account that has the e-mail; not asked of who is signed in with it.
+       */
+      password?: string | null;
+      /** @description The link's secret. */
+      token: string;
+    };
     /**
      * @description Whether an advertiser can be read.
      * @enum {string}
@@ -747,6 +947,77 @@ export interface components {
      * @enum {string}
      */
     ActorKind: "person" | "rule" | "system";
+    /** @description The versions that a person agrees to. */
+    AgreementIn: {
+      /** @description The version of the privacy notice. */
+      privacy_version: string;
+      /** @description The version of the terms. */
+      terms_version: string;
+    };
+    /** @description A key, without its secret. */
+    ApiKey: {
+      /**
+       * @description How its secret begins.
+       * @example clp_Ab3dEf
+       */
+      beginning: string;
+      /**
+       * Format: date-time
+       * @description When it was made.
+       */
+      created_at: string;
+      /**
+       * Format: date-time
+       * @description When it ends by itself.
+       */
+      expires_at: string;
+      /** @description The id. */
+      id: string;
+      /**
+       * Format: date-time
+       * @description When it was last used, within a minute; null when it never was.
+       */
+      last_used_at?: string | null;
+      /** @description The name of who made it. */
+      made_by: string;
+      /** @description What it is called. */
+      name: string;
+      /**
+       * @description What it may do, by name, as far as who made it may do it too.
+       * @example [
+       *       "delivery.read"
+       *     ]
+       */
+      permissions: string[];
+      /** @description Whether it holds now. */
+      state: components["schemas"]["ApiKeyState"];
+    };
+    /** @description A key that is to be made. */
+    ApiKeyIn: {
+      /**
+       * Format: int32
+       * @description After how many days it ends by itself, 1 to 365.
+       * @example 90
+       */
+      expires_in_days: number;
+      /**
+       * @description What it will be called.
+       * @example Looker export
+       */
+      name: string;
+      /**
+       * @description What it may do, by name: at least one, and none that you don't have.
+       * @example [
+       *       "delivery.read"
+       *     ]
+       */
+      permissions: string[];
+    };
+    /**
+     * @description Whether a key holds.
+     * @enum {string}
+     */
+    ApiKeyState: "active" | "expired" | "revoked" | "maker_left";
     /** @description A yes to exactly the change that was shown. */
     ApproveIn: {
       /** @description The `change_hash` of the proposal that was shown. */
@@ -1013,6 +1284,14 @@ export interface components {
      * @enum {string}
      */
     Finality: "intraday" | "provisional" | "final";
+    /** @description Whose password is forgotten. */
+    ForgottenIn: {
+      /**
+       * Format: email
+       * @description The e-mail address of the account.
+       */
+      email: string;
+    };
     /** @description Whether changes are frozen, and why. */
     FreezeIn: {
       /** @description True: nothing is sent to a platform any more. False: approved changes are sent again. */
@@ -1040,10 +1319,89 @@ export interface components {
      * @enum {string}
      */
     FreshnessState: "fresh" | "late" | "stale" | "none";
+    /** @description An invitation that waits for an answer. */
+    Invitation: {
+      /** @description Who is invited. */
+      email: string;
+      /** @description Whether its time is over. */
+      expired: boolean;
+      /**
+       * Format: date-time
+       * @description When it ends by itself.
+       */
+      expires_at: string;
+      /** @description The id. */
+      id: string;
+      /** @description The name of who invited them. */
+      invited_by: string;
+      /** @description Whether a mail server took the mail; when not, it is to be sent again, or its link to be passed on by hand. */
+      mailed: boolean;
+      /**
+       * @description The name of the role that they will have.
+       * @example viewer
+       */
+      role: string;
+      /**
+       * @description What that role is called.
+       * @example Viewer
+       */
+      role_title: string;
+      /**
+       * Format: date-time
+       * @description When it was sent, the last time.
+       */
+      sent_at: string;
+    };
+    /** @description Who is to be invited. */
+    InvitationIn: {
+      /**
+       * Format: email
+       * @description Their e-mail address.
+       */
+      email: string;
+      /**
+       * @description The name of the role that they will have.
+       * @example viewer
+       */
+      role: string;
+    };
+    /** @description What stands in an invitation's link after `#`. */
+    InvitationLink: {
+      /** @description The link's secret. */
+      token: string;
+    };
+    /** @description What an invitation is about, for who has its link. */
+    InvitationView: {
+      /** @description Who is invited. */
+      email: string;
+      /**
+       * Format: date-time
+       * @description When it ends by itself.
+       */
+      expires_at: string;
+      /** @description Whether who is invited has an account: then they accept with its password, otherwise they choose a password. */
+      has_account: boolean;
+      /** @description The name of who invited them. */
+      invited_by: string;
+      /** @description The name of the organisation. */
+      organisation: string;
+      /** @description What the role is called. */
+      role_title: string;
+    };
+    /** @description All of a short list. */
+    Items_ApiKey: {
+      /** @description The items. */
+      items: components["schemas"]["ApiKey"][];
+    };
     /** @description All of a short list. */
     Items_Connection: {
       /** @description The items. */
       items: components["schemas"]["Connection"][];
+    };
+    /** @description All of a short list. */
+    Items_Invitation: {
+      /** @description The items. */
+      items: components["schemas"]["Invitation"][];
     };
     /** @description All of a short list. */
     Items_Member: {
@@ -1069,6 +1427,19 @@ export interface components {
     Items_SessionItem: {
       /** @description The items. */
       items: components["schemas"]["SessionItem"][];
+    };
+    /** @description A document that people agree to. */
+    LegalDocument: {
+      /**
+       * Format: uri
+       * @description Where it can be read.
+       */
+      url: string;
+      /**
+       * @description The version that holds.
+       * @example 1
+       */
+      version: string;
     };
     /** @description What buys: DV360's line item. */
     Line: {
@@ -1121,12 +1492,19 @@ export interface components {
       value: components["schemas"]["Money"];
     };
     /**
+     * @description How a mail went.
+     * @enum {string}
+     */
+    MailState: "sent" | "failed" | "off";
+    /**
      * @description What a marker marks.
      * @enum {string}
      */
     MarkerKind: "write_back" | "proposal";
     /** @description Who is signed in, and what waits for them. */
     Me: {
+      /** @description Whether the person agreed to the terms and the privacy notice that hold now. */
+      agreed: boolean;
       /**
        * Format: date-time
        * @description The platform's present moment: what a browser counts "3 minutes ago" from.
@@ -1204,6 +1582,45 @@ export interface components {
       id: string;
       /** @description What people called it. */
       name: string;
+    };
+    /** @description A key that was made. */
+    NewApiKey: {
+      /** @description The key. */
+      key: components["schemas"]["ApiKey"];
+      /** @description Its secret, which is shown this once: it is sent as `Authorization: Bearer`. */
+      secret: string;
+    };
+    /** @description An invitation that was just sent. */
+    NewInvitation: {
+      /** @description The invitation. */
+      invitation: components["schemas"]["Invitation"];
+      /**
+       * Format: uri
+       * @description Its link, which is shown this once. Whoever has it can join.
+       */
+      link: string;
+      /** @description How the mail went. */
+      mail: components["schemas"]["MailState"];
+    };
+    /** @description A person who has no account yet. */
+    NewPerson: {
+      /** @description Their name. */
+      name: string;
+      /**
+       * Format: password
+       * @description At least 12 characters, and hard to guess.
+       */
+      password: string;
+      /**
+       * @description The version of the privacy notice that they agree to.
+       * @example 1
+       */
+      privacy_version: string;
+      /**
+       * @description The version of the terms that they agree to.
+       * @example 1
+       */
+      terms_version: string;
     };
     /** @description Lines that could not be judged, for one reason. */
     NotJudged: {
@@ -1436,6 +1853,19 @@ export interface components {
       items: components["schemas"]["Run"][];
       /** @description Where the next page begins; null on the last page. */
       next_cursor?: string | null;
+    };
+    /** @description Another password. */
+    PasswordIn: {
+      /**
+       * Format: password
+       * @description The password until now.
+       */
+      current: string;
+      /**
+       * Format: password
+       * @description The password from now on: at least 12 characters, and hard to guess.
+       */
+      new: string;
     };
     /** @description A person, by name. */
     Person: {
@@ -1675,6 +2105,16 @@ export interface components {
       change_hash: string;
       /** @description Why, 1 to 500 characters. */
       reason: string;
+    };
+    /** @description A new password in place of a forgotten one. */
+    ResetIn: {
+      /**
+       * Format: password
+       * @description The password from now on: at least 12 characters, and hard to guess.
+       */
+      password: string;
+      /** @description What stands in the link after `#`. */
+      token: string;
     };
     /** @description A role. */
     Role: {
@@ -1978,14 +2418,24 @@ export interface components {
       organisation_name: string;
       /**
        * Format: password
-       * @description At least 12 characters.
+       * @description At least 12 characters, and hard to guess.
        */
       password: string;
+      /**
+       * @description The version of the privacy notice that the person agrees to.
+       * @example 1
+       */
+      privacy_version: string;
       /**
        * @description The ISO 4217 code of the currency that the agency reports in.
        * @example EUR
        */
       reporting_currency: string;
+      /**
+       * @description The version of the terms that the person agrees to.
+       * @example 1
+       */
+      terms_version: string;
       /**
        * @description The IANA name of the agency's time zone.
        * @example Europe/Berlin
@@ -2014,6 +2464,13 @@ export interface components {
     SwitchIn: {
       /** @description Its id. */
       organisation: string;
+    };
+    /** @description What people agree to. */
+    Terms: {
+      /** @description The privacy notice. */
+      privacy: components["schemas"]["LegalDocument"];
+      /** @description The terms of use. */
+      terms: components["schemas"]["LegalDocument"];
     };
     /** @description A person. */
     User: {
@@ -2063,6 +2520,98 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+  listApiKeys: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Items_ApiKey"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  createApiKey: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ApiKeyIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["NewApiKey"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  revokeApiKey: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The key. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
   listAudit: {
     parameters: {
       query?: {
@@ -2424,6 +2973,164 @@ export interface operations {
         content: {
           "application/json": components["schemas"]["Evaluation"];
         };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  listInvitations: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Items_Invitation"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  createInvitation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["InvitationIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["NewInvitation"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  acceptInvitation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["AcceptIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Me"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  lookAtInvitation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["InvitationLink"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["InvitationView"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  withdrawInvitation: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The invitation. */
+        id: string;
+      };
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       /** @description A problem */
       default: {
@@ -2808,6 +3515,99 @@ export interface operations {
         content: {
           "application/json": components["schemas"]["Overview"];
         };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  changePassword: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["PasswordIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  forgetPassword: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ForgottenIn"];
+      };
+    };
+    responses: {
+      /** @description A mail is on its way, if there is such an account. */
+      202: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  resetPassword: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["ResetIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       /** @description A problem */
       default: {
@@ -3558,6 +4358,66 @@ export interface operations {
         content: {
           "application/problem+json": components["schemas"]["Problem"];
         };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  getTerms: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Terms"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  agreeToTerms: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["AgreementIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
       };
       /** @description A problem */
       default: {

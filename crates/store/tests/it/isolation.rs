@@ -12,6 +12,7 @@ use crate::world::World;
 const SHARED: &[(&str, &str)] = &[
     ("_sqlx_migrations", "the owner's own"),
     ("users", "reached through functions only"),
+    ("password_resets", "reached through functions only, like the passwords"),
     ("quotas", "counts of the deployment's projects and tokens, nobody's data"),
 ];
 
@@ -275,16 +276,21 @@ async fn functions_that_look_across_organisations_return_what_is_designed() {
     assert_eq!(
         results,
         [
+            "api_key_find: TABLE(key_id uuid, user_id uuid, org_id uuid, email text, user_name text, role text, \
+             permissions text[], last_used_at timestamp with time zone)",
             "audit_append: void",
             "audit_link: trigger",
             "consent_lookup: TABLE(org_id uuid, id uuid)",
             "cycles_running: TABLE(org_id uuid, id uuid, workflow_id text)",
             "idempotency_forget: bigint",
             "intents_due: TABLE(org_id uuid, id uuid, kind text, subject_id uuid)",
+            "invitation_find: TABLE(org_id uuid, id uuid)",
             "member_emails: TABLE(user_id uuid, email text)",
             "organisations_of: TABLE(org_id uuid, name text, role text)",
             "organisations_with_audit: TABLE(org_id uuid)",
             "organisations_with_schedule: TABLE(org_id uuid)",
+            "password_reset_begin: TABLE(user_id uuid, user_name text)",
+            "password_reset_use: uuid",
             "platforms_complete_to: TABLE(platform text, complete_to timestamp with time zone)",
             "proposals_open: TABLE(org_id uuid, id uuid)",
             "session_find: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text, role text, \
@@ -292,6 +298,9 @@ async fn functions_that_look_across_organisations_return_what_is_designed() {
             "session_lookup: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text)",
             "sign_in_lookup: TABLE(user_id uuid, user_name text, password_hash text, org_id uuid)",
             "user_create: boolean",
+            "user_find: TABLE(user_id uuid, user_name text)",
+            "user_password: text",
+            "user_set_password: void",
         ]
     );
 }

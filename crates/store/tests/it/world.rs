@@ -9,13 +9,14 @@ use domain::ids::{
 use domain::lake::{PreparedSwap, TableName};
 use domain::pacing::{Pacing, Spend};
 use domain::report::{Column, Definition, Target};
-use domain::{Currency, DayRange, Finality, Flight, Money, Platform, TimeZone};
+use domain::{Currency, DayRange, Finality, Flight, Money, Permission, Platform, TimeZone};
 use serde_json::json;
 use store::commit::{CycleCommit, LandedPull, Stats};
 use store::watermark::Watermark;
 use store::{
-    Store, Tx, account, approval, attempt, audit, commit, connection, consent, cycle, decision, entity, idempotency,
-    intent, maintenance, onboarding, organisation, pointer, proposal, pull, report, rule, session,
+    Store, Tx, account, agreement, api_key, approval, attempt, audit, commit, connection, consent, cycle, decision,
+    entity, idempotency, intent, invitation, maintenance, onboarding, organisation, pointer, proposal, pull, report,
+    rule, session,
 };
 
 use crate::harness::{Database, after, noon};
@@ -261,6 +262,20 @@ impl World {
         intent::create(&mut tx, intent::Kind::Ingest, self.org.uuid(), noon(), noon()).await.unwrap();
         maintenance::record(&mut tx, noon()).await.unwrap();
         idempotency::begin(&mut tx, "key", b"hash", noon()).await.unwrap();
+        agreement::record(&mut tx, self.user, agreement::Document::Terms, "1", noon()).await.unwrap();
+        let (permissions, secret) = ([Permission::DeliveryRead].into(), format!("clp_key of {}", self.org));
+        let key = api_key::New {
+            name: "A key",
+            beginning: "clp_key",
+            token: &secret,
+            permissions: &permissions,
+            by: self.user,
+            expires_at: after(60),
+        };
+        api_key::create(&mut tx, &key, noon()).await.unwrap();
+        let (email, link) = ("guest@agency.example", format!("link of {}", self.org));
+        let invitation = invitation::New { email, role: "viewer", token: &link, by: self.user, expires_at: after(60) };
+        invitation::create(&mut tx, &invitation, noon()).await.unwrap();
         let entry = audit::Entry {
             actor: audit::Actor::System,
             action: "test.fill".into(),
