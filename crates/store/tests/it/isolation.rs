@@ -285,6 +285,7 @@ async fn functions_that_look_across_organisations_return_what_is_designed() {
             "organisations_of: TABLE(org_id uuid, name text, role text)",
             "organisations_with_audit: TABLE(org_id uuid)",
             "organisations_with_schedule: TABLE(org_id uuid)",
+            "organisations_with_secrets: TABLE(org_id uuid)",
             "platforms_complete_to: TABLE(platform text, complete_to timestamp with time zone)",
             "proposals_open: TABLE(org_id uuid, id uuid)",
             "session_find: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text, role text, \
