@@ -7,7 +7,7 @@ use std::sync::Arc;
 use connectors::{Access, PlatformAccount};
 use domain::error_code::{Class, ErrorCode};
 use futures::FutureExt as _;
-use runtime::places;
+use keys::places;
 use serde_json::json;
 use store::account::{Account, Discovered, Status as AccountStatus};
 use store::connection::{Authorisation, Connection};
@@ -64,8 +64,8 @@ async fn exchange(context: &Context, input: &ReconnectV1) -> Result<StepV1, Erro
         Err(error) => return Err(error),
     };
     let place = places::offered(input.consent);
-    let sealed = ports::seal_credentials(&context.vault, input.org, &place, &credentials).map_err(vault)?;
     let mut tx = context.store.begin(input.org).await?;
+    let sealed = ports::seal_credentials(&context.vault, &mut tx, &place, &credentials).await.map_err(vault)?;
     store::consent::offer(&mut tx, input.consent, &sealed).await?;
     store::consent::mark_exchanged(&mut tx, input.consent, context.clock.now()).await?;
     tx.commit().await?;
@@ -160,7 +160,8 @@ async fn put_in_force(
     let mut tx = context.store.begin(input.org).await?;
     let consent = store::consent::hold(&mut tx, input.consent).await?;
     let Some(offered) = &consent.credentials else { return Err(Error::Over { what: "reconnection" }) };
-    let (credentials, scopes) = ports::reseal(&context.vault, input.org, input.consent, id, offered).map_err(vault)?;
+    let resealed = ports::reseal(&context.vault, &mut tx, input.consent, id, offered).await;
+    let (credentials, scopes) = resealed.map_err(vault)?;
     let authorisation = Authorisation { credentials, scopes, by: consent.user };
     store::connection::authorise(&mut tx, id, &authorisation, now).await?;
     for account in unseen {

@@ -8,7 +8,8 @@ use chrono::TimeDelta;
 use connectors::{Access, AccountRef, AdPlatform, Endpoints, Timeouts};
 use domain::Clock;
 use domain::ids::{ConnectionId, OrgId};
-use runtime::{Environment, Settings, Vault};
+use keys::{Master, Vault};
+use runtime::{Environment, Settings};
 use secrecy::ExposeSecret as _;
 use store::Store;
 use store::account::Account;
@@ -63,7 +64,7 @@ impl Context {
     pub async fn open(settings: Settings, clock: Arc<dyn Clock>, client: Client) -> Result<Self, Error> {
         let store = Store::connect(settings.database_url.expose_secret(), MOST_CONNECTIONS).await?;
         let lake = lakehouse::Lake::open(&settings.warehouse)?;
-        let vault = Vault::new(&settings.master_key)?;
+        let vault = Vault::new(Arc::new(Master::new(&settings.master_keys)?), Arc::clone(&clock));
         let mut platforms = BTreeMap::new();
         for environment in settings.environments.values() {
             let endpoints = endpoints(environment)?;

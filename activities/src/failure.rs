@@ -21,7 +21,7 @@ pub enum Error {
     Unsettled(#[source] connectors::Error),
     /// A secret could not be sealed or opened.
     #[error("a secret could not be used")]
-    Vault(#[from] runtime::vault::Error),
+    Vault(#[from] keys::Error),
     /// The workflow engine did not do what it was asked.
     #[error("can't {operation}")]
     Engine {
@@ -72,6 +72,7 @@ impl Error {
         match self {
             // A statement that is refused for good is a mistake of ours, whatever the database's health.
             Self::Store(error) if !error.is_transient() => ErrorCode::Unexpected,
+            Self::Vault(error) if error.is_transient() => ErrorCode::StorageUnavailable,
             Self::Store(_) | Self::Lake(_) | Self::TooManyConflicts { .. } => ErrorCode::StorageUnavailable,
             Self::Engine { .. } => ErrorCode::WorkflowsUnavailable,
             Self::Platform(error) | Self::Unsettled(error) => error.code(),
@@ -86,11 +87,8 @@ impl Error {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Missing { .. }
-            | Self::Over { .. }
-            | Self::Inconsistent { .. }
-            | Self::NoEnvironment { .. }
-            | Self::Vault(_) => true,
+            Self::Missing { .. } | Self::Over { .. } | Self::Inconsistent { .. } | Self::NoEnvironment { .. } => true,
+            Self::Vault(error) => !error.is_transient(),
             Self::Platform(error) => error.code().class() != Class::Transient,
             Self::Store(error) => !error.is_transient(),
             Self::Unsettled(_) | Self::Lake(_) | Self::Engine { .. } | Self::TooManyConflicts { .. } => false,

@@ -9,8 +9,7 @@ use domain::ids::{ConnectionId, OnboardingId, OrgId, UserId};
 use domain::pull::{HISTORY_DAYS, Kind};
 use domain::{DayRange, EntityStatus};
 use futures::FutureExt as _;
-use runtime::places;
-use secrecy::SecretString;
+use keys::places;
 use store::account::{Discovered, Status as AccountStatus};
 use store::audit::{Actor, Entry};
 use store::connection::Connection;
@@ -155,16 +154,16 @@ async fn exchange(context: &Context, input: &ConnectV1) -> Result<StepV1, Error>
         Ok(credentials) => credentials,
         Err(error) => return needs_person(context, input, error).await,
     };
-    let place = places::credentials(input.connection);
-    let sealed = ports::seal_credentials(&context.vault, input.org, &place, &credentials).map_err(vault)?;
-    let scopes = credentials.scopes.clone();
-    let authorisation = store::connection::Authorisation { credentials: sealed, scopes, by: consent.user };
     let mut tx = context.store.begin(input.org).await?;
     if store::onboarding::hold(&mut tx, input.onboarding).await?.is_closed() {
         tx.rollback().await?;
         hand_back(context, &connection, credentials).await;
         return Err(OVER);
     }
+    let place = places::credentials(input.connection);
+    let sealed = ports::seal_credentials(&context.vault, &mut tx, &place, &credentials).await.map_err(vault)?;
+    let authorisation =
+        store::connection::Authorisation { credentials: sealed, scopes: credentials.scopes, by: consent.user };
     store::connection::authorise(&mut tx, input.connection, &authorisation, now).await?;
     if store::consent::mark_exchanged(&mut tx, input.consent, now).await? {
         let scopes = serde_json::json!({"scopes": authorisation.scopes});
@@ -185,11 +184,11 @@ pub(crate) async fn redeem(
     consent: &Consent,
     sealed_code: &[u8],
 ) -> Result<Credentials, Error> {
-    let open =
-        |sealed: &[u8], place: String| -> Result<SecretString, Error> { Ok(context.vault.open(org, &place, sealed)?) };
     let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
-    let (code, verifier) =
-        (open(sealed_code, places::code(consent.id))?, open(sealed_verifier, places::verifier(connection.id))?);
+    let mut tx = context.store.begin(org).await?;
+    let code = context.vault.open(&mut tx, &places::code(consent.id), sealed_code).await?;
+    let verifier = context.vault.open(&mut tx, &places::verifier(connection.id), sealed_verifier).await?;
+    tx.commit().await?;
     let quota = context.quota(connection);
     let platform = context.platform(connection)?;
     Ok(platform.exchange_code(quota.as_ref(), &code, &verifier, &consent.redirect_uri).await?)

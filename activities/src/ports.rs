@@ -9,12 +9,12 @@ use connectors::{Call, Credentials, Family, KeeperError, Permit, Quota, Refusal,
 use domain::ids::{ConnectionId, ConsentId, OrgId};
 use domain::lake::TableName;
 use domain::{Clock, TimeZone};
+use keys::{Vault, places};
 use lakehouse::{BoxedError, Pointers};
-use runtime::{Vault, places};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use store::Store;
 use store::quota::{Grant, Window};
+use store::{Store, Tx};
 use tokio::sync::Semaphore;
 
 use crate::gates::Gates;
@@ -53,10 +53,10 @@ struct Kept {
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// Seals credentials for a place.
-pub(crate) fn seal_credentials(
+/// Seals credentials for a place, to be stored in this transaction.
+pub(crate) async fn seal_credentials(
     vault: &Vault,
-    org: OrgId,
+    tx: &mut Tx,
     place: &str,
     credentials: &Credentials,
 ) -> Result<Vec<u8>, KeeperError> {
@@ -66,26 +66,26 @@ pub(crate) fn seal_credentials(
         expires_at: credentials.expires_at,
     };
     let text: SecretString = serde_json::to_string(&kept)?.into();
-    Ok(vault.seal(org, place, &text)?)
+    Ok(vault.seal(tx, place, &text).await?)
 }
 
 /// Opens what [`seal_credentials`] sealed, for the place that it was sealed for.
-fn open_credentials(vault: &Vault, org: OrgId, place: &str, sealed: &[u8]) -> Result<Credentials, KeeperError> {
-    let text = vault.open(org, place, sealed)?;
+async fn open_credentials(vault: &Vault, tx: &mut Tx, place: &str, sealed: &[u8]) -> Result<Credentials, KeeperError> {
+    let text = vault.open(tx, place, sealed).await?;
     let Kept { refresh_token, scopes, expires_at } = serde_json::from_str(text.expose_secret())?;
     Ok(Credentials { refresh_token: refresh_token.into(), scopes, expires_at })
 }
 
 /// Seals what a consent brought for the connection that takes it over; its scopes beside it.
-pub(crate) fn reseal(
+pub(crate) async fn reseal(
     vault: &Vault,
-    org: OrgId,
+    tx: &mut Tx,
     from: ConsentId,
     to: ConnectionId,
     sealed: &[u8],
 ) -> Result<(Vec<u8>, Vec<String>), KeeperError> {
-    let credentials = open_credentials(vault, org, &places::offered(from), sealed)?;
-    Ok((seal_credentials(vault, org, &places::credentials(to), &credentials)?, credentials.scopes))
+    let credentials = open_credentials(vault, tx, &places::offered(from), sealed).await?;
+    Ok((seal_credentials(vault, tx, &places::credentials(to), &credentials).await?, credentials.scopes))
 }
 
 /// Credentials that nothing will keep: they are used to give themselves back.
@@ -123,12 +123,12 @@ impl TokenKeeper for OfferedPort {
         let mut tx = self.store.begin(self.org).await?;
         let sealed = store::consent::fetch(&mut tx, self.consent).await?.credentials;
         let sealed = sealed.ok_or("the consent has no credentials")?;
-        open_credentials(&self.vault, self.org, &places::offered(self.consent), &sealed)
+        open_credentials(&self.vault, &mut tx, &places::offered(self.consent), &sealed).await
     }
 
     async fn save(&self, rotated: &Credentials) -> Result<(), KeeperError> {
-        let sealed = seal_credentials(&self.vault, self.org, &places::offered(self.consent), rotated)?;
         let mut tx = self.store.begin(self.org).await?;
+        let sealed = seal_credentials(&self.vault, &mut tx, &places::offered(self.consent), rotated).await?;
         store::consent::offer(&mut tx, self.consent, &sealed).await?;
         Ok(tx.commit().await?)
     }
@@ -145,12 +145,12 @@ impl TokenKeeper for TokenPort {
         let mut tx = self.store.begin(self.org).await?;
         let sealed = store::connection::credentials(&mut tx, self.connection).await?;
         let sealed = sealed.ok_or("the connection has no credentials")?;
-        open_credentials(&self.vault, self.org, &places::credentials(self.connection), &sealed)
+        open_credentials(&self.vault, &mut tx, &places::credentials(self.connection), &sealed).await
     }
 
     async fn save(&self, rotated: &Credentials) -> Result<(), KeeperError> {
-        let sealed = seal_credentials(&self.vault, self.org, &places::credentials(self.connection), rotated)?;
         let mut tx = self.store.begin(self.org).await?;
+        let sealed = seal_credentials(&self.vault, &mut tx, &places::credentials(self.connection), rotated).await?;
         store::connection::replace_credentials(&mut tx, self.connection, &sealed).await?;
         Ok(tx.commit().await?)
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::Clock;
+use keys::Vault;
 use lakehouse::Lake;
-use runtime::{Settings, Vault};
+use runtime::Settings;
 use store::Store;
 
 use crate::engine::Engine;

@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use api::engine::Engine;
 use api::{App, Parts, detector, static_files, sweeper, telemetry};
 use clap::Parser;
+use keys::{Master, Vault};
 use lakehouse::Lake;
-use runtime::{Settings, Vault, clock_from};
+use runtime::{Settings, clock_from};
 use secrecy::ExposeSecret as _;
 use store::Store;
 use tokio::net::TcpListener;
@@ -80,7 +82,9 @@ fn print_document() -> Result<()> {
 /// Everything that requests need. The workflow engine is reached when it is first needed.
 async fn connect() -> Result<App> {
     let settings = Settings::from_env().context("the configuration is not complete")?;
-    let vault = Vault::new(&settings.master_key).context("CLP_MASTER_KEY can't be used")?;
+    let clock = clock_from(settings.clock_file.clone());
+    let master = Master::new(&settings.master_keys).context("the master keys can't be used")?;
+    let vault = Vault::new(Arc::new(master), Arc::clone(&clock));
     let store = Store::connect(settings.database_url.expose_secret(), MOST_CONNECTIONS).await;
     let store = store.context("can't connect to the database that CLP_DATABASE_URL names")?;
     let lake = Lake::open(&settings.warehouse).context("can't open the warehouse that CLP_WAREHOUSE names")?;
@@ -91,7 +95,7 @@ async fn connect() -> Result<App> {
         lake,
         engine: Engine::new(&settings.temporal_address, &settings.temporal_namespace),
         vault,
-        clock: clock_from(settings.clock_file.clone()),
+        clock,
         settings,
         web: static_files::folder(),
         passwords: api::password::Passwords::default(),

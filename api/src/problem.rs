@@ -130,7 +130,7 @@ pub enum Error {
     Lake(#[from] lakehouse::Error),
     /// A secret could not be sealed.
     #[error("could not seal a secret")]
-    Vault(#[from] runtime::vault::Error),
+    Vault(#[from] keys::Error),
     /// What a person wanted did not reach its workflow: nothing of it happened.
     #[error("an update did not reach its workflow")]
     Unsent {
@@ -216,6 +216,7 @@ impl Error {
             Self::Store(error) => Problem::of(store_code(error)),
             Self::Lake(error) => Problem::of(error.code()),
             Self::Workflows { .. } => Problem::of(ErrorCode::WorkflowsUnavailable),
+            Self::Vault(error) if error.is_transient() => Problem::of(ErrorCode::StorageUnavailable),
             Self::Vault(_) | Self::Internal { .. } => Problem::of(ErrorCode::Unexpected),
         }
     }

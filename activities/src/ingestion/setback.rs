@@ -125,7 +125,10 @@ pub(super) fn wait_after(before: u32, error: &connectors::Error) -> TimeDelta {
 fn is_our_storage_s(error: &Error) -> bool {
     match error {
         // What a keeper of tokens failed with can be one connection's own: a secret that is missing or can't be opened.
-        Error::Platform(connectors::Error::Storage { source, .. }) => source.is::<store::Error>(),
+        Error::Platform(connectors::Error::Storage { source, .. }) => match source.downcast_ref::<keys::Error>() {
+            Some(error) => error.is_transient() || matches!(error, keys::Error::Store(_)),
+            None => source.is::<store::Error>(),
+        },
         Error::Store(_) | Error::Lake(_) | Error::Engine { .. } | Error::TooManyConflicts { .. } => true,
         Error::Platform(_)
         | Error::Unsettled(_)

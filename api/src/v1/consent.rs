@@ -7,7 +7,8 @@ use axum::response::Redirect;
 use chrono::TimeDelta;
 use domain::ErrorCode;
 use domain::ids::{ConnectionId, OnboardingId, OrgId};
-use runtime::{Environment, places};
+use keys::places;
+use runtime::Environment;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::consent::{Consent, Purpose};
@@ -119,7 +120,7 @@ async fn ask(
         purpose,
         user: session.user,
         state: state.expose_secret().to_owned(),
-        verifier: app.vault.seal(session.org, &places::verifier(connection), &verifier)?,
+        verifier: app.vault.seal(&mut tx, &places::verifier(connection), &verifier).await?,
         redirect_uri: redirect_uri.clone(),
         expires_at: app.now() + LASTS,
     };
@@ -216,7 +217,10 @@ async fn take(app: &App, session: Option<Session>, answer: ConsentAnswer, place:
         *place = format!("{CONNECTIONS}?reconnected={}", row.connection);
     }
     let code = code.filter(|_| error.is_none());
-    let sealed = code.map(|code| app.vault.seal(org, &places::code(id), &code)).transpose()?;
+    let sealed = match code {
+        Some(code) => Some(app.vault.seal(&mut tx, &places::code(id), &code).await?),
+        None => None,
+    };
     if !consent::answer(&mut tx, id, sealed.as_deref(), app.now()).await? {
         return Err(EXPIRED);
     }

@@ -11,9 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
+use keys::{Master, Vault};
 use lakehouse::Lake;
 use runtime::settings::{Legal, Mail};
-use runtime::{Environment, Settings, Vault};
+use runtime::{Environment, MasterKeys, Settings};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use store::Store;
@@ -48,13 +49,15 @@ impl World {
         store::migrate(&database.url("clp_owner")).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(&database.url("clp_app"), folder.path(), public_url);
+        let clock = Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap()));
+        let master = Arc::new(Master::new(&settings.master_keys).unwrap());
         let app = App::new(Parts {
             mailer: api::mail::Mailer::new(mail.as_ref()).unwrap(),
             store: Store::connect(&database.url("clp_app"), 10).await.unwrap(),
             lake: Lake::open(&settings.warehouse).unwrap(),
             engine: Engine::new(NO_ENGINE, "default"),
-            vault: Vault::new(&settings.master_key).unwrap(),
-            clock: Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap())),
+            vault: Vault::new(master, clock.clone()),
+            clock,
             web: folder.path().join("web"),
             settings,
             passwords: api::password::Passwords::default(),
@@ -110,7 +113,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
         temporal_address: NO_ENGINE.to_owned(),
         temporal_namespace: "default".to_owned(),
         warehouse: folder.join("lake").display().to_string(),
-        master_key: STANDARD.encode([7; 32]).into(),
+        master_keys: MasterKeys { current: Some(STANDARD.encode([7; 32]).into()), ..MasterKeys::default() },
         clock_file: None,
         public_url: public_url.to_owned(),
         mail: None,

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use domain::Platform;
 use secrecy::SecretString;
 
+use crate::master_keys::MasterKeys;
+
 /// What is wrong with the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -93,8 +95,8 @@ pub struct Settings {
     pub temporal_namespace: String,
     /// The folder that holds the lake's tables.
     pub warehouse: String,
-    /// The key that seals secrets, 32 bytes in base64.
-    pub master_key: SecretString,
+    /// The keys that wrap the keys that seal secrets.
+    pub master_keys: MasterKeys,
     /// The file of a simulated clock; the machine's clock where there is none.
     pub clock_file: Option<PathBuf>,
     /// Where people reach the web application, without a slash at the end.
@@ -125,7 +127,7 @@ impl Settings {
     /// # Errors
     /// Names the first variable that is missing or can't be used.
     pub fn from_env() -> Result<Self, Error> {
-        Self::read(&|name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+        Self::read(&variable)
     }
 
     fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
@@ -138,7 +140,7 @@ impl Settings {
             temporal_namespace: text("TEMPORAL_NAMESPACE", "default"),
             warehouse: get("CLP_WAREHOUSE")
                 .ok_or_else(|| missing("CLP_WAREHOUSE", "the folder that holds the lake's tables"))?,
-            master_key: secret(get, "CLP_MASTER_KEY", "32 random bytes in base64 that seal the platforms' tokens")?,
+            master_keys: MasterKeys::read(get)?,
             clock_file: get("CLP_CLOCK_FILE").map(PathBuf::from),
             mail: mail(get)?,
             terms: Legal {
@@ -192,19 +194,33 @@ fn mail(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Mail>, Error> {
     Ok(Some(Mail { smtp_url: secret(get, "CLP_SMTP_URL", HELP)?, from }))
 }
 
-fn missing(name: &str, help: &'static str) -> Error {
+/// A variable of the environment that says something.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+pub(crate) fn missing(name: &str, help: &'static str) -> Error {
     Error::Missing { name: name.to_owned(), help }
 }
 
 /// A secret from its variable, or from the file that `<name>_FILE` names.
-fn secret(get: &dyn Fn(&str) -> Option<String>, name: &str, help: &'static str) -> Result<SecretString, Error> {
+pub(crate) fn secret(
+    get: &dyn Fn(&str) -> Option<String>,
+    name: &str,
+    help: &'static str,
+) -> Result<SecretString, Error> {
+    optional_secret(get, name)?.ok_or_else(|| missing(name, help))
+}
+
+/// A secret that need not be there.
+pub(crate) fn optional_secret(get: &dyn Fn(&str) -> Option<String>, name: &str) -> Result<Option<SecretString>, Error> {
     if let Some(text) = get(name) {
-        return Ok(text.into());
+        return Ok(Some(text.into()));
     }
     let variable = format!("{name}_FILE");
-    let file = get(&variable).ok_or_else(|| missing(name, help))?;
+    let Some(file) = get(&variable) else { return Ok(None) };
     let text = std::fs::read_to_string(file).map_err(|source| Error::Unreadable { name: variable, source })?;
-    Ok(text.trim_end().to_owned().into())
+    Ok(Some(text.trim_end().to_owned().into()))
 }
 
 fn number(get: &dyn Fn(&str) -> Option<String>, name: &str, otherwise: u32) -> Result<u32, Error> {
@@ -229,7 +245,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_what_it_is_for() {
         let error = read(&LEAST[..2]).unwrap_err().to_string();
-        assert_eq!(error, "CLP_MASTER_KEY is not set: 32 random bytes in base64 that seal the platforms' tokens");
+        assert_eq!(
+            error,
+            "CLP_MASTER_KEY is not set: 32 random bytes in base64 that wrap the keys of the platforms' tokens"
+        );
     }
 
     #[test]
@@ -245,7 +264,7 @@ mod tests {
         let file = folder.path().join("key");
         std::fs::write(&file, "from-a-file\n").unwrap();
         let settings = read(&[LEAST[0], LEAST[1], ("CLP_MASTER_KEY_FILE", file.to_str().unwrap())]).unwrap();
-        assert_eq!(settings.master_key.expose_secret(), "from-a-file");
+        assert_eq!(settings.master_keys.current.as_ref().unwrap().expose_secret(), "from-a-file");
         let printed = format!("{settings:?}");
         assert!(!printed.contains("from-a-file") && !printed.contains("hidden"));
     }

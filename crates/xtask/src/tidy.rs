@@ -11,13 +11,14 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("runtime", &["domain"]),
+    ("keys", &["domain", "runtime", "store"]),
     ("connectors", &["domain"]),
     ("store", &["domain"]),
     ("lakehouse", &["domain"]),
     ("workflows", &["domain"]),
-    ("activities", &["domain", "runtime", "workflows", "connectors", "store", "lakehouse"]),
-    ("api", &["domain", "runtime", "workflows", "store", "lakehouse"]),
-    ("cli", &["domain", "store"]),
+    ("activities", &["domain", "runtime", "keys", "workflows", "connectors", "store", "lakehouse"]),
+    ("api", &["domain", "runtime", "keys", "workflows", "store", "lakehouse"]),
+    ("cli", &["domain", "runtime", "keys", "store"]),
     ("sandbox", &[]),
     ("test-database", &[]),
     ("xtask", &[]),
@@ -26,7 +27,7 @@ const ANYTHING: &[&str] = &["worker", "clp-tests", "bench"];
 
 /// Libraries that one crate alone may name (tests, bench and the worker join parts and may name them too).
 const ONLY_HERE: &[(&str, &[&str])] = &[
-    ("reqwest", &["connectors"]),
+    ("reqwest", &["connectors", "keys"]),
     ("sqlx", &["store", "test-database"]),
     ("iceberg", &["lakehouse"]),
     ("arrow", &["lakehouse"]),

@@ -289,6 +289,7 @@ async fn functions_that_look_across_organisations_return_what_is_designed() {
             "organisations_of: TABLE(org_id uuid, name text, role text)",
             "organisations_with_audit: TABLE(org_id uuid)",
             "organisations_with_schedule: TABLE(org_id uuid)",
+            "organisations_with_secrets: TABLE(org_id uuid)",
             "password_reset_begin: TABLE(user_id uuid, user_name text)",
             "password_reset_use: uuid",
             "platforms_complete_to: TABLE(platform text, complete_to timestamp with time zone)",

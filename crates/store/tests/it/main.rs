@@ -11,4 +11,5 @@ mod people;
 mod proposals;
 mod pulls;
 mod quotas;
+mod sealed;
 mod world;

@@ -14,9 +14,9 @@ use serde_json::json;
 use store::commit::{CycleCommit, LandedPull, Stats};
 use store::watermark::Watermark;
 use store::{
-    Store, Tx, account, agreement, api_key, approval, attempt, audit, commit, connection, consent, cycle, decision,
-    entity, idempotency, intent, invitation, maintenance, onboarding, organisation, pointer, proposal, pull, report,
-    rule, session,
+    Store, Tx, account, agreement, api_key, approval, attempt, audit, commit, connection, consent, cycle, data_key,
+    decision, entity, idempotency, intent, invitation, maintenance, onboarding, organisation, pointer, proposal, pull,
+    report, rule, session,
 };
 
 use crate::harness::{Database, after, noon};
@@ -261,6 +261,7 @@ impl World {
         onboarding::start(&mut tx, self.user, noon()).await.unwrap();
         intent::create(&mut tx, intent::Kind::Ingest, self.org.uuid(), noon(), noon()).await.unwrap();
         maintenance::record(&mut tx, noon()).await.unwrap();
+        assert!(data_key::create(&mut tx, 1, b"wrapped", "local:1", noon()).await.unwrap());
         idempotency::begin(&mut tx, "key", b"hash", noon()).await.unwrap();
         agreement::record(&mut tx, self.user, agreement::Document::Terms, "1", noon()).await.unwrap();
         let (permissions, secret) = ([Permission::DeliveryRead].into(), format!("clp_key of {}", self.org));

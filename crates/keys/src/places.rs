@@ -1,0 +1,27 @@
+//! The places that secrets are sealed for. Who seals and who opens must name the same one.
+
+use domain::ids::{ConnectionId, ConsentId};
+
+/// A connection's refresh token.
+#[must_use]
+pub fn credentials(connection: ConnectionId) -> String {
+    format!("connection/{connection}/credentials")
+}
+
+/// The proof key of a consent that is being asked for on behalf of a connection.
+#[must_use]
+pub fn verifier(connection: ConnectionId) -> String {
+    format!("consent/{connection}/verifier")
+}
+
+/// The code of a consent that was given.
+#[must_use]
+pub fn code(consent: ConsentId) -> String {
+    format!("consent/{consent}/code")
+}
+
+/// The refresh token that a consent brought and that no connection has taken over yet.
+#[must_use]
+pub fn offered(consent: ConsentId) -> String {
+    format!("consent/{consent}/credentials")
+}

@@ -1,0 +1,6 @@
+//! Keys against a real PostgreSQL, and against a server that speaks as Vault's transit engine is documented to.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod harness;
+mod transit;
+mod vault;
