@@ -14,6 +14,7 @@ use store::Store;
 
 use crate::engine::Engine;
 use crate::mail::Mailer;
+use crate::outbound::Outbound;
 use crate::password::Passwords;
 use crate::throttle::Throttle;
 
@@ -39,6 +40,8 @@ pub struct Parts {
     pub web: PathBuf,
     /// Hashes and checks passwords.
     pub passwords: Passwords,
+    /// Asks addresses that organisations chose.
+    pub outbound: Outbound,
     /// Sends mail.
     pub mailer: Mailer,
     /// Holds back guessing.

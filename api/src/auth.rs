@@ -9,9 +9,9 @@ use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 use chrono::TimeDelta;
 use domain::ids::{ApiKeyId, OrgId, SessionId, UserId};
-use domain::{ErrorCode, Permission};
+use domain::{ErrorCode, Permission, Role};
 use secrecy::{ExposeSecret as _, SecretString};
-use store::{Tx, api_key, session};
+use store::{Tx, api_key, member, session, sso};
 
 use crate::app::App;
 use crate::problem::{Error, Result};
@@ -51,6 +51,8 @@ pub struct Session {
     pub role: String,
     /// What may be done in the organisation.
     pub permissions: BTreeSet<Permission>,
+    /// Whether it is for this organisation alone: the organisation's identity provider vouched for it, or a key was made in it.
+    pub bound: bool,
 }
 
 impl Session {
@@ -62,13 +64,12 @@ impl Session {
         if let Some(known) = parts.extensions.get::<Self>() {
             return Ok(Some(known.clone()));
         }
-        let session = match parts.headers.get(header::AUTHORIZATION) {
-            Some(value) => Some(Self::of_key(app, value).await?),
-            None => {
-                let jar = CookieJar::from_headers(&parts.headers);
-                let Some(cookie) = jar.get(COOKIE) else { return Ok(None) };
-                Self::find(app, cookie.value()).await?
-            }
+        let session = if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
+            Some(Self::of_key(app, value).await?)
+        } else {
+            let jar = CookieJar::from_headers(&parts.headers);
+            let Some(cookie) = jar.get(COOKIE) else { return Ok(None) };
+            Self::find(app, cookie.value()).await?
         };
         let Some(session) = session else { return Ok(None) };
         parts.extensions.insert(session.clone());
@@ -81,8 +82,8 @@ impl Session {
     /// When the store can't be asked.
     pub async fn find(app: &App, token: &str) -> Result<Option<Self>> {
         let Some(found) = session::lookup(&app.store, token, app.now()).await? else { return Ok(None) };
-        let session::SignedIn { session: id, user, email, name, org, role, permissions } = found;
-        Ok(Some(Self { via: Via::Browser(id), org, user, email, name, role, permissions }))
+        let session::SignedIn { session: id, user, email, name, org, role, permissions, bound } = found;
+        Ok(Some(Self { via: Via::Browser(id), org, user, email, name, role, permissions, bound }))
     }
 
     /// Whom an `Authorization: Bearer` header acts for. What is no key that holds is refused, whatever cookie comes along.
@@ -101,7 +102,7 @@ impl Session {
             tx.commit().await?;
         }
         let api_key::Bearer { key, user, email, name, org, role, permissions, last_used_at: _ } = bearer;
-        Ok(Self { via: Via::Key(key), org, user, email, name, role, permissions })
+        Ok(Self { via: Via::Key(key), org, user, email, name, role, permissions, bound: true })
     }
 
     /// The session of the browser in which the person asks.
@@ -132,32 +133,52 @@ impl OptionalFromRequestParts<App> for Session {
     }
 }
 
-/// Begins a session of a person, within a transaction of their organisation; the token is what the cookie will hold.
+/// Begins a session of a person who gave their password, within a transaction of their organisation; the token is what the
+/// cookie will hold.
+///
+/// # Errors
+/// [`ErrorCode::SsoNeeded`] when the organisation's people sign in through its identity provider; when the store can't keep
+/// it.
+pub async fn begin(app: &App, tx: &mut Tx, user: UserId) -> Result<SecretString> {
+    let required = sso::fetch(tx).await?.is_some_and(|provider| provider.required);
+    // Admins can get in when the provider is gone.
+    if required && member::fetch(tx, user).await?.role != Role::Admin.to_string() {
+        return Err(Error::refused(ErrorCode::SsoNeeded));
+    }
+    create(app, tx, user, false).await
+}
+
+/// Begins a session that the organisation's identity provider vouched for: it is for this organisation alone.
 ///
 /// # Errors
 /// When the store can't keep it.
-pub async fn begin(app: &App, tx: &mut Tx, user: UserId) -> Result<SecretString> {
+pub async fn begin_bound(app: &App, tx: &mut Tx, user: UserId) -> Result<SecretString> {
+    create(app, tx, user, true).await
+}
+
+async fn create(app: &App, tx: &mut Tx, user: UserId, bound: bool) -> Result<SecretString> {
     let (token, now) = (token::new()?, app.now());
-    session::create(tx, user, token.expose_secret(), now, now + LASTS).await?;
+    session::create(tx, user, token.expose_secret(), bound, now, now + LASTS).await?;
     Ok(token)
 }
 
 /// The header that gives a browser its session.
 pub fn cookie(app: &App, token: &SecretString) -> SetCookie {
-    set_cookie(app, token.expose_secret(), LASTS.num_seconds())
+    AppendHeaders([named_cookie(app, COOKIE, token.expose_secret(), LASTS)])
 }
 
 /// The header that makes a browser forget its session.
 pub fn no_cookie(app: &App) -> SetCookie {
-    set_cookie(app, "", 0)
+    AppendHeaders([named_cookie(app, COOKIE, "", TimeDelta::zero())])
 }
 
 /// A header for an answer.
 pub type SetCookie = AppendHeaders<[(HeaderName, String); 1]>;
 
-/// Scripts can't read it, other sites' forms don't send it, and through TLS it stays within TLS.
-fn set_cookie(app: &App, value: &str, seconds: i64) -> SetCookie {
-    let secure = if app.is_https() { "; Secure" } else { "" };
-    let text = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
-    AppendHeaders([(header::SET_COOKIE, text)])
+/// A cookie's header. Scripts can't read it, other sites' forms don't send it, and through TLS it stays within TLS.
+#[must_use]
+pub fn named_cookie(app: &App, name: &str, value: &str, lasts: TimeDelta) -> (HeaderName, String) {
+    let (secure, seconds) = (if app.is_https() { "; Secure" } else { "" }, lasts.num_seconds());
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    (header::SET_COOKIE, text)
 }

@@ -90,6 +90,7 @@ async fn connect() -> Result<App> {
     let lake = Lake::open(&settings.warehouse).context("can't open the warehouse that CLP_WAREHOUSE names")?;
     let mailer = api::mail::Mailer::new(settings.mail.as_ref()).map_err(anyhow::Error::from_boxed)?;
     Ok(App::new(Parts {
+        outbound: api::outbound::Outbound::new(settings.sso_private)?,
         mailer,
         store,
         lake,

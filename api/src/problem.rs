@@ -262,20 +262,25 @@ fn protocol_problem(status: StatusCode, detail: &str) -> Problem {
 const fn status(code: ErrorCode) -> StatusCode {
     use ErrorCode as E;
     match code {
-        E::WrongCredentials | E::SignedOut | E::KeyUnusable => StatusCode::UNAUTHORIZED,
+        E::WrongCredentials | E::SignedOut | E::KeyUnusable | E::CodeNeeded | E::WrongCode | E::SsoNeeded => {
+            StatusCode::UNAUTHORIZED
+        }
         E::IdempotencyKeyMissing => StatusCode::BAD_REQUEST,
-        E::NotAllowed
+        E::SessionBound
+        | E::SsoStranger
+        | E::NotAllowed
         | E::PersonNeeded
         | E::PermissionMissing
         | E::ScopesMissing
         | E::ConsentDenied
         | E::OwnProposal => StatusCode::FORBIDDEN,
-        E::NotFound => StatusCode::NOT_FOUND,
-        E::InvitationUnusable | E::ResetUnusable => StatusCode::GONE,
+        E::NotFound | E::SsoUnknown => StatusCode::NOT_FOUND,
+        E::SsoExpired | E::InvitationUnusable | E::ResetUnusable => StatusCode::GONE,
         E::EmailTaken
         | E::Conflict
         | E::InProgress
         | E::TermsChanged
+        | E::SecondFactorSet
         | E::OtherOrganisation
         | E::LastAdmin
         | E::RoleInUse
@@ -297,7 +302,8 @@ const fn status(code: ErrorCode) -> StatusCode {
         E::InvalidRequest | E::IdempotencyKeyReused | E::PlatformRejected => StatusCode::UNPROCESSABLE_ENTITY,
         E::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         E::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
-        E::UnreadableAnswer
+        E::SsoFailed
+        | E::UnreadableAnswer
         | E::ReportFailed
         | E::ReportMissingColumn
         | E::ReportGarbledRow

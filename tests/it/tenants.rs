@@ -12,14 +12,18 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use store::Store;
 use strum::IntoEnumIterator as _;
+use test_identity::{CLIENT, IdentityProvider, SECRET};
+use totp_rs::{Builder, Secret};
 
 const PASSWORD: &str = "correct horse battery staple";
 const OUR_EMAIL: &str = "ana@ours.example";
 const OUR_NAME: &str = "Agentur Unserer Kunden";
 
 /// What anybody may call: it knows of no organisation.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 14] = [
     "answerConsent",
+    "answerSso",
+    "beginSso",
     "forgetPassword",
     "getLiveness",
     "getMetrics",
@@ -37,7 +41,7 @@ const PUBLIC: [&str; 12] = [
 const SETUP: [&str; 5] = ["startOnboarding", "startConsent", "getOnboarding", "chooseAccounts", "cancelOnboarding"];
 
 /// What changes something for good, in the order in which an agency can do it, after all that only reads.
-const CHANGES: [&str; 20] = [
+const CHANGES: [&str; 22] = [
     "startEvaluation",
     "startRun",
     "updateRule",
@@ -58,7 +62,12 @@ const CHANGES: [&str; 20] = [
     "withdrawInvitation",
     "createApiKey",
     "revokeApiKey",
+    "setSso",
+    "removeSso",
 ];
+
+/// What a person does with their second factor, in this order: each needs what the one before answered.
+const SECOND_FACTOR: [&str; 3] = ["beginSecondFactor", "confirmSecondFactor", "removeSecondFactor"];
 
 /// What ends the session that asks.
 const ENDINGS: [&str; 2] = ["switchOrganisation", "signOut"];
@@ -90,6 +99,8 @@ struct Ids {
     link: String,
     /// The secret of a forgotten password's link.
     reset: String,
+    /// The issuer of our identity provider.
+    issuer: String,
     cursors: Vec<String>,
 }
 
@@ -153,7 +164,8 @@ async fn own(stack: &Stack, operations: &[Operation], ours: &Agency, ids: &Ids) 
         let found = operations.iter().find(|operation| operation.name == name);
         found.with_context(|| format!("the document has no operation {name}"))
     };
-    let named: BTreeSet<&str> = PUBLIC.iter().chain(&SETUP).chain(&CHANGES).chain(&ENDINGS).copied().collect();
+    let named: BTreeSet<&str> =
+        PUBLIC.iter().chain(&SETUP).chain(&CHANGES).chain(&SECOND_FACTOR).chain(&ENDINGS).copied().collect();
     let mut admitted = BTreeSet::new();
     for name in PUBLIC {
         let operation = find(name)?;
@@ -185,6 +197,12 @@ async fn own(stack: &Stack, operations: &[Operation], ours: &Agency, ids: &Ids) 
         ensure!((200..300).contains(&status), "{} for the agency itself: {status} {answer}", operation.name);
         admitted.insert(operation.name.clone());
     }
+    for (name, (method, path, body)) in SECOND_FACTOR.into_iter().zip(second_factor(stack, &ours.person).await?) {
+        let operation = find(name)?;
+        ensure!((&operation.method, operation.path.as_str()) == (&method, path), "{name}: {method} {path}");
+        ensure!(body.is_ok(), "{name} for the agency itself: {body:?}");
+        admitted.insert(name.to_owned());
+    }
     for name in ENDINGS {
         let mut browser = stack.person()?;
         browser.sign_in(OUR_EMAIL, PASSWORD).await?;
@@ -193,6 +211,20 @@ async fn own(stack: &Stack, operations: &[Operation], ours: &Agency, ids: &Ids) 
         admitted.insert(name.to_owned());
     }
     Ok(admitted.len())
+}
+
+/// Sets a second factor up, turns it on and removes it; what was asked for, with its answer.
+async fn second_factor(stack: &Stack, person: &Person) -> Result<[(Method, &'static str, Result<Value>); 3]> {
+    const PATH: &str = "/api/v1/second-factor";
+    const REMOVAL: &str = "/api/v1/second-factor/removal";
+    let begun = person.send(Method::POST, PATH, json!({"password": PASSWORD})).await?;
+    let secret = Secret::try_from_base32(begun["secret"].as_str().context("a secret")?)?;
+    let now = u64::try_from(stack.sandbox_admin().now().await?.timestamp())?;
+    let code = Builder::new().with_secret(secret).build()?.generate(now).to_string();
+    let on = person.send(Method::PUT, PATH, json!({"code": code})).await?;
+    let recovery = on["recovery_codes"][0].clone();
+    let off = person.send(Method::POST, REMOVAL, json!({"password": PASSWORD, "code": recovery})).await;
+    Ok([(Method::POST, PATH, Ok(begun)), (Method::PUT, PATH, Ok(on)), (Method::POST, REMOVAL, off)])
 }
 
 async fn operations(person: &Person) -> Result<Vec<Operation>> {
@@ -264,6 +296,9 @@ async fn collect(stack: &Stack, agency: &Agency) -> Result<Ids> {
     let link = other_invitation["link"].as_str().and_then(|link| link.split('#').nth(1)).context("a link")?.to_owned();
     let key = json!({"name": "Ours alone", "permissions": ["delivery.read"], "expires_in_days": 1});
     let key = person.send(Method::POST, "/api/v1/api-keys", key).await?;
+    let issuer = IdentityProvider::start().await.issuer;
+    let sso = json!({"issuer": issuer, "client_id": CLIENT, "client_secret": SECRET, "default_role": null, "required": false});
+    person.send(Method::PUT, "/api/v1/sso", sso).await?;
     let reset = "a secret that a mail would bring".to_owned();
     let (store, now) = (Store::connect(&stack.database.app_url, 1).await?, stack.sandbox_admin().now().await?);
     let forgetful = "forgetful@agency.example";
@@ -293,6 +328,7 @@ async fn collect(stack: &Stack, agency: &Agency) -> Result<Ids> {
         api_key: text(&key["key"]["id"])?,
         link,
         reset,
+        issuer,
         cursors,
     })
 }
@@ -352,7 +388,16 @@ fn request<'a>(operation: &str, ids: &'a Ids) -> (&'a str, Value) {
         "updateRule" => (&ids.rule, json!({"enabled": true})),
         "getRun" => (&ids.run, Value::Null),
         "revokeSession" => (&ids.session, Value::Null),
-        "switchOrganisation" => ("", json!({"organisation": ids.organisation})),
+        "switchOrganisation" | "beginSso" => ("", json!({"organisation": ids.organisation})),
+        "setSso" => (
+            "",
+            json!({
+                "issuer": ids.issuer, "client_id": CLIENT, "client_secret": SECRET, "default_role": null, "required": false,
+            }),
+        ),
+        "beginSecondFactor" => ("", json!({"password": PASSWORD})),
+        "confirmSecondFactor" => ("", json!({"code": "000000"})),
+        "removeSecondFactor" => ("", json!({"password": PASSWORD, "code": "000000"})),
         "changePassword" => ("", json!({"current": PASSWORD, "new": PASSWORD})),
         "agreeToTerms" => ("", json!({"terms_version": "1", "privacy_version": "1"})),
         "createInvitation" => ("", json!({"email": "somebody@else.example", "role": "viewer"})),

@@ -154,6 +154,8 @@ fn variables(
         ("CLP_DV360_REVOKE_URL", google("/revoke")),
         ("CLP_DV360_DISPLAY_VIDEO_URL", sandbox.url.clone()),
         ("CLP_DV360_BID_MANAGER_URL", sandbox.url.clone()),
+        // A test's identity provider is on this machine.
+        ("CLP_SSO_PRIVATE", "1".into()),
         ("CLP_LOG", "info,temporalio_sdk_core=warn".into()),
         ("CLP_WEB_DIR", root().join("web/dist").display().to_string()),
     ]

@@ -19,7 +19,7 @@ use crate::extract::{Body, Id};
 use crate::mail::Sent;
 use crate::problem::{Error, FieldProblem, Result};
 use crate::v1::session::{self, Me, is_email, is_name};
-use crate::v1::terms;
+use crate::v1::{second_factor, terms};
 use crate::wire::Items;
 use crate::{password, token};
 
@@ -133,6 +133,9 @@ pub struct AcceptIn {
     /// The password of the account that has the e-mail; not asked of who is signed in with it.
     #[schema(value_type = Option<String>, format = "password")]
     pub password: Option<SecretString>,
+    /// A code of that account's second factor, where `auth.code_needed` asked for it.
+    #[schema(value_type = Option<String>, example = "123456")]
+    pub code: Option<SecretString>,
     /// Who joins, when the e-mail has no account.
     pub new: Option<NewPerson>,
 }
@@ -283,9 +286,9 @@ async fn accept(
     let known = user::find(&app.store, &row.email).await?;
     let user = match (known, input.new) {
         (Some(known), _) => {
-            let is_them = session.is_some_and(|session| session.user == known.user && session.browser().is_ok());
+            let is_them = session.is_some_and(|session| session.user == known.user && !session.bound);
             if !is_them {
-                is_password_of(&app, &row.email, known.user, input.password).await?;
+                is_password_of(&app, &row.email, known.user, (input.password, input.code)).await?;
             }
             let mut tx = app.store.begin(org).await?;
             join(&app, &mut tx, row.id, known.user, &known.name).await?;
@@ -303,7 +306,12 @@ async fn accept(
 }
 
 /// Refuses who does not know the password of the invited account; guessing is held back as it is when signing in.
-async fn is_password_of(app: &App, email: &str, user: UserId, password: Option<SecretString>) -> Result<()> {
+async fn is_password_of(
+    app: &App,
+    email: &str,
+    user: UserId,
+    (password, code): (Option<SecretString>, Option<SecretString>),
+) -> Result<()> {
     let password = password.ok_or_else(|| Error::invalid("/password", "This is needed: the e-mail has an account."))?;
     if !app.throttle.admit(email) {
         return Err(Error::refused(ErrorCode::TooManyRequests));
@@ -313,6 +321,7 @@ async fn is_password_of(app: &App, email: &str, user: UserId, password: Option<S
     if !(short && app.passwords.verify(password, stored).await?) {
         return Err(Error::refused(ErrorCode::WrongCredentials));
     }
+    second_factor::ask(app, user, code.as_ref()).await?;
     app.throttle.forgive(email);
     Ok(())
 }

@@ -24,8 +24,10 @@ mod proposal_words;
 pub mod role;
 pub mod rule;
 pub mod run;
+pub mod second_factor;
 pub mod series;
 pub mod session;
+pub mod sso;
 pub mod terms;
 
 /// All routes below `/api/v1`.
@@ -34,6 +36,8 @@ pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(session::routes())
         .merge(password::routes())
+        .merge(second_factor::routes())
+        .merge(sso::routes())
         .merge(terms::routes())
         .merge(member::routes())
         .merge(invitation::routes())

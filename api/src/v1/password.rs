@@ -65,21 +65,27 @@ pub struct ResetIn {
     extensions(("x-permission" = json!("person"))), request_body = PasswordIn, responses((status = 204)))]
 async fn change(State(app): State<App>, session: Session, Body(input): Body<PasswordIn>) -> Result<StatusCode> {
     let PasswordIn { current, new } = input;
-    if !app.throttle.admit(&session.email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
-    let stored = user::password_hash(&app.store, session.user).await?;
-    let short = current.expose_secret().chars().count() <= password::LONGEST;
-    if !(short && app.passwords.verify(current, stored).await?) {
-        return Err(Error::invalid("/current", "This is not your password."));
-    }
-    app.throttle.forgive(&session.email);
+    is_right(&app, &session, current, "/current").await?;
     if let Some(weak) = password::refusal(&new, "/new", &[&session.email, &session.name]) {
         return Err(Error::Invalid { fields: vec![weak] });
     }
     let hash = app.passwords.hash(new).await?;
     user::set_password(&app.store, session.user, &hash, Some(session.browser()?), app.now()).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses a password that is not the person's own; guessing is held back.
+pub(crate) async fn is_right(app: &App, session: &Session, given: SecretString, pointer: &str) -> Result<()> {
+    if !app.throttle.admit(&session.email) {
+        return Err(Error::refused(ErrorCode::TooManyRequests));
+    }
+    let stored = user::password_hash(&app.store, session.user).await?;
+    let short = given.expose_secret().chars().count() <= password::LONGEST;
+    if !(short && app.passwords.verify(given, stored).await?) {
+        return Err(Error::invalid(pointer, "This is not your password."));
+    }
+    app.throttle.forgive(&session.email);
+    Ok(())
 }
 
 /// Sends a link for a new password, if the e-mail has an account here. The answer is the same if it has none.

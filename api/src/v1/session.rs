@@ -19,7 +19,7 @@ use crate::extract::{Body, Id};
 use crate::password;
 use crate::problem::{Error, FieldProblem, Problem, Result};
 use crate::v1::onboarding::Onboarding;
-use crate::v1::terms;
+use crate::v1::{second_factor, terms};
 use crate::wire::Items;
 
 const TAG: &str = "session";
@@ -76,6 +76,9 @@ pub struct SessionIn {
     /// The password.
     #[schema(value_type = String, format = "password")]
     pub password: SecretString,
+    /// A code of the second factor, or a recovery code, where `auth.code_needed` asked for it.
+    #[schema(value_type = Option<String>, example = "123456")]
+    pub code: Option<SecretString>,
 }
 
 /// Who is signed in, and what waits for them.
@@ -226,7 +229,7 @@ pub(crate) fn is_email(text: &str) -> bool {
     request_body = SessionIn,
     responses((status = 200, body = Me), (status = 401, body = Problem, content_type = "application/problem+json")))]
 async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result<(SetCookie, axum::Json<Me>)> {
-    let SessionIn { email, password } = input;
+    let SessionIn { email, password, code } = input;
     let email = email.trim().to_lowercase();
     if !app.throttle.admit(&email) {
         return Err(Error::refused(ErrorCode::TooManyRequests));
@@ -236,6 +239,7 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
     let fits =
         password.expose_secret().chars().count() <= password::LONGEST && app.passwords.verify(password, stored).await?;
     let found = found.filter(|_| fits).ok_or(Error::refused(ErrorCode::WrongCredentials))?;
+    second_factor::ask(&app, found.user, code.as_ref()).await?;
     app.throttle.forgive(&email);
     let mut tx = app.store.begin(found.org).await?;
     let token = auth::begin(&app, &mut tx, found.user).await?;
@@ -299,7 +303,9 @@ async fn revoke(State(app): State<App>, session: Session, Id(id): Id<SessionId>)
 #[utoipa::path(get, path = "/organisations", operation_id = "listOrganisations", tag = TAG,
     extensions(("x-permission" = json!("person"))), responses((status = 200, body = Items<OrganisationItem>)))]
 async fn organisations(State(app): State<App>, session: Session) -> Result<axum::Json<Items<OrganisationItem>>> {
-    let rows = member::organisations_of(&app.store, session.user).await?;
+    let mut rows = member::organisations_of(&app.store, session.user).await?;
+    // Who is vouched for here alone learns nothing of elsewhere.
+    rows.retain(|row| !session.bound || row.org == session.org);
     let items = rows.into_iter().map(|row| OrganisationItem {
         id: row.org.to_string(),
         name: row.name,
@@ -317,6 +323,9 @@ async fn switch(
     session: Session,
     Body(input): Body<SwitchIn>,
 ) -> Result<(SetCookie, axum::Json<Me>)> {
+    if session.bound {
+        return Err(Error::refused(ErrorCode::SessionBound));
+    }
     let wanted = input.organisation.parse::<OrgId>().ok();
     let known = member::organisations_of(&app.store, session.user).await?;
     let there = known.into_iter().find(|known| Some(known.org) == wanted);

@@ -42,7 +42,7 @@ async fn member(world: &World, org: OrgId, admin: UserId, email: &str, allowed: 
     let role = format!("r{}", user.uuid().simple());
     store::role::create(&mut tx, &role, "Just this", allowed, admin, now).await.unwrap().unwrap();
     store::member::add(&mut tx, user, "Guest", &role, admin, now).await.unwrap();
-    store::session::create(&mut tx, user, email, now, now + TimeDelta::hours(1)).await.unwrap();
+    store::session::create(&mut tx, user, email, false, now, now + TimeDelta::hours(1)).await.unwrap();
     tx.commit().await.unwrap();
     guest.cookie = Some(format!("clp_session={email}"));
     guest

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 use crate::harness::{World, request};
 
 /// What anybody may call.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 14] = [
     "acceptInvitation",
     "answerConsent",
+    "answerSso",
+    "beginSso",
     "forgetPassword",
     "getLiveness",
     "getMetrics",

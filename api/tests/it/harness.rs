@@ -52,6 +52,7 @@ impl World {
         let clock = Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap()));
         let master = Arc::new(Master::new(&settings.master_keys).unwrap());
         let app = App::new(Parts {
+            outbound: api::outbound::Outbound::new(settings.sso_private).unwrap(),
             mailer: api::mail::Mailer::new(mail.as_ref()).unwrap(),
             store: Store::connect(&database.url("clp_app"), 10).await.unwrap(),
             lake: Lake::open(&settings.warehouse).unwrap(),
@@ -117,6 +118,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
         clock_file: None,
         public_url: public_url.to_owned(),
         mail: None,
+        sso_private: true,
         terms: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/terms") },
         privacy: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/privacy") },
         tick_seconds: 900,

@@ -14,4 +14,6 @@ mod organisations;
 mod passwords;
 mod problems;
 mod requests;
+mod second_factor;
 mod sessions;
+mod sso;

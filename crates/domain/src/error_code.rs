@@ -90,6 +90,51 @@ error_codes! {
         "This is done by a person in a browser, never with an API key.",
         "Nothing was changed.",
         "Sign in and do it there.";
+    /// The password is right; the authenticator's code is still to come.
+    CodeNeeded = "auth.code_needed", Rejected,
+        "This account is protected by a second factor.",
+        "Nobody was signed in.",
+        "Enter the code that your authenticator shows, or one of your recovery codes.";
+    /// The code of the second factor is wrong, old, or was used.
+    WrongCode = "auth.wrong_code", Rejected,
+        "This code is not right, or was used before.",
+        "Nobody was signed in and nothing was changed.",
+        "Wait for your authenticator's next code, check that your phone's clock is right, or use a recovery code.";
+    /// A second factor is set up already.
+    SecondFactorSet = "auth.second_factor_set", Rejected,
+        "A second factor is set up already.",
+        "It stays as it is.",
+        "Remove it first, with a code of it, to set up another one.";
+    /// The organisation's people sign in through its identity provider.
+    SsoNeeded = "auth.sso_needed", Rejected,
+        "This organisation's people sign in through its identity provider.",
+        "Nobody was signed in.",
+        "Choose single sign-on, and enter your e-mail there.";
+    /// No identity provider is known for whom it would be.
+    SsoUnknown = "auth.sso_unknown", Rejected,
+        "No single sign-on is set up for this e-mail or organisation.",
+        "Nobody was signed in.",
+        "Sign in with your password, or ask an admin of your organisation for its sign-in link.";
+    /// The identity provider could not be reached, or its answer could not be trusted.
+    SsoFailed = "auth.sso_failed", Configuration,
+        "Your organisation's identity provider could not be reached, or its answer could not be trusted.",
+        "Nobody was signed in and nothing was changed.",
+        "Try again; if it stays, ask your admin to check the settings of single sign-on.";
+    /// The identity provider knows a person whom the organisation does not.
+    SsoStranger = "auth.sso_stranger", Rejected,
+        "The identity provider knows you, but you don't belong to this organisation here.",
+        "Nobody was signed in.",
+        "Ask an admin of your organisation for an invitation.";
+    /// The sign-in took too long, or was begun in another browser.
+    SsoExpired = "auth.sso_expired", Rejected,
+        "This sign-in took too long, was used before, or was begun in another browser.",
+        "Nobody was signed in.",
+        "Start signing in again.";
+    /// The session is for one organisation alone.
+    SessionBound = "auth.session_bound", Rejected,
+        "You signed in through this organisation's identity provider, which vouches for you here alone.",
+        "Nothing was changed.",
+        "Sign in with your password to work in another organisation.";
     /// The invitation's link is of no use.
     InvitationUnusable = "auth.invitation_unusable", Rejected,
         "This invitation does not hold any more: it was used, withdrawn or sent anew, or its time is over.",

@@ -120,6 +120,8 @@ ids! {
     ApiKeyId = "key";
     /// An invitation to an organisation.
     InvitationId = "inv";
+    /// A sign-in under way at an organisation's identity provider.
+    SsoSignInId = "sso";
     /// A forgotten password's link.
     PasswordResetId = "pwr";
     /// An organisation's authorised link to one platform.

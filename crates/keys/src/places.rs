@@ -1,6 +1,6 @@
 //! The places that secrets are sealed for. Who seals and who opens must name the same one.
 
-use domain::ids::{ConnectionId, ConsentId};
+use domain::ids::{ConnectionId, ConsentId, OrgId, UserId};
 
 /// A connection's refresh token.
 #[must_use]
@@ -24,4 +24,16 @@ pub fn code(consent: ConsentId) -> String {
 #[must_use]
 pub fn offered(consent: ConsentId) -> String {
     format!("consent/{consent}/credentials")
+}
+
+/// The secret of a person's authenticator.
+#[must_use]
+pub fn second_factor(user: UserId) -> String {
+    format!("user/{user}/second_factor")
+}
+
+/// Our secret at an organisation's identity provider.
+#[must_use]
+pub fn sso_secret(org: OrgId) -> String {
+    format!("sso/{org}/client_secret")
 }

@@ -107,6 +107,9 @@ pub struct Settings {
     pub terms: Legal,
     /// The privacy notice.
     pub privacy: Legal,
+    /// Whether organisations' identity providers may be at private addresses and without TLS: for tests and for deployments
+    /// that trust all their organisations with their network.
+    pub sso_private: bool,
     /// Seconds between two ticks of an organisation's schedule.
     pub tick_seconds: u32,
     /// The platforms that can be connected, by the name of their environment.
@@ -143,6 +146,7 @@ impl Settings {
             master_keys: MasterKeys::read(get)?,
             clock_file: get("CLP_CLOCK_FILE").map(PathBuf::from),
             mail: mail(get)?,
+            sso_private: get("CLP_SSO_PRIVATE").is_some_and(|text| text == "1"),
             terms: Legal {
                 version: text("CLP_TERMS_VERSION", "1"),
                 url: text("CLP_TERMS_URL", &format!("{public_url}/legal/terms")),

@@ -125,7 +125,8 @@ pub async fn delete(tx: &mut Tx, name: &str, by: UserId, at: DateTime<Utc>) -> R
         "DELETE FROM roles r WHERE r.name = $1 AND NOT r.built_in
          AND NOT EXISTS (SELECT FROM memberships m WHERE m.org_id = r.org_id AND m.role = r.name)
          AND NOT EXISTS (SELECT FROM invitations i WHERE i.org_id = r.org_id AND i.role = r.name
-                         AND i.accepted_at IS NULL AND i.withdrawn_at IS NULL)",
+                         AND i.accepted_at IS NULL AND i.withdrawn_at IS NULL)
+         AND NOT EXISTS (SELECT FROM sso_providers p WHERE p.org_id = r.org_id AND p.default_role = r.name)",
         name
     )
     .execute(tx.conn())

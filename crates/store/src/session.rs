@@ -31,9 +31,12 @@ pub struct SignedIn {
     pub role: String,
     /// What they may do there.
     pub permissions: BTreeSet<Permission>,
+    /// Whether the session is for this organisation alone: its identity provider vouched for it.
+    pub bound: bool,
 }
 
-/// Begins a session of a member of the organisation, and clears away this person's sessions that have ended.
+/// Begins a session of a member of the organisation, and clears away this person's sessions that have ended. A bound one is
+/// for this organisation alone.
 ///
 /// # Errors
 /// [`crate::Error::Missing`] when the person is not a member.
@@ -41,6 +44,7 @@ pub async fn create(
     tx: &mut Tx,
     user: UserId,
     token: &str,
+    bound: bool,
     at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<SessionId> {
@@ -49,13 +53,15 @@ pub async fn create(
         .execute(tx.conn())
         .await?;
     sqlx::query!(
-        "INSERT INTO sessions (id, token_hash, user_id, org_id, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO sessions (id, token_hash, user_id, org_id, created_at, expires_at, bound)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id.uuid(),
         token::hash(token),
         user.uuid(),
         org.uuid(),
         at,
         expires_at,
+        bound,
     )
     .execute(tx.conn())
     .await?;
@@ -69,8 +75,9 @@ pub async fn create(
 pub async fn lookup(store: &Store, token: &str, at: DateTime<Utc>) -> Result<Option<SignedIn>> {
     let row = sqlx::query!(
         r#"SELECT session_id AS "session_id!", user_id AS "user_id!", org_id AS "org_id!", email AS "email!",
-                  user_name AS "user_name!", role AS "role!", permissions AS "permissions!"
-           FROM session_find($1, $2)"#,
+                  user_name AS "user_name!", role AS "role!", permissions AS "permissions!",
+                  bound AS "bound!"
+           FROM session_who($1, $2)"#,
         token::hash(token),
         at
     )
@@ -84,6 +91,7 @@ pub async fn lookup(store: &Store, token: &str, at: DateTime<Utc>) -> Result<Opt
         org: row.org_id.into(),
         role: row.role,
         permissions: role::permissions(&row.permissions),
+        bound: row.bound,
     }))
 }
 

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cli", &["domain", "runtime", "keys", "store"]),
     ("sandbox", &[]),
     ("test-database", &[]),
+    ("test-identity", &[]),
     ("xtask", &[]),
 ];
 const ANYTHING: &[&str] = &["worker", "clp-tests", "bench"];

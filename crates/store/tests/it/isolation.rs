@@ -294,10 +294,14 @@ async fn functions_that_look_across_organisations_return_what_is_designed() {
             "password_reset_use: uuid",
             "platforms_complete_to: TABLE(platform text, complete_to timestamp with time zone)",
             "proposals_open: TABLE(org_id uuid, id uuid)",
+            "second_factor_find: TABLE(org_id uuid, confirmed boolean)",
             "session_find: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text, role text, \
              permissions text[])",
-            "session_lookup: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text)",
+            "session_who: TABLE(session_id uuid, user_id uuid, org_id uuid, email text, user_name text, role text, \
+             permissions text[], bound boolean)",
             "sign_in_lookup: TABLE(user_id uuid, user_name text, password_hash text, org_id uuid)",
+            "sso_organisation: uuid",
+            "sso_sign_in_find: TABLE(org_id uuid, id uuid)",
             "user_create: boolean",
             "user_find: TABLE(user_id uuid, user_name text)",
             "user_password: text",

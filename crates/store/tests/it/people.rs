@@ -58,11 +58,11 @@ async fn a_session_is_found_by_its_token_until_it_ends() {
     let database = Database::new().await;
     let world = World::new(&database.store, "a@example.org").await;
     let mut tx = world.tx().await;
-    let id = session::create(&mut tx, world.user, "secret", noon(), after(60)).await.unwrap();
-    let short = session::create(&mut tx, world.user, "other", noon(), after(5)).await.unwrap();
+    let id = session::create(&mut tx, world.user, "secret", false, noon(), after(60)).await.unwrap();
+    let short = session::create(&mut tx, world.user, "other", false, noon(), after(5)).await.unwrap();
     assert_ne!(id, short);
     assert!(matches!(
-        session::create(&mut world.tx().await, UserId::new(), "x", noon(), after(5)).await,
+        session::create(&mut world.tx().await, UserId::new(), "x", false, noon(), after(5)).await,
         Err(Error::Missing { .. })
     ));
     tx.commit().await.unwrap();
@@ -77,7 +77,7 @@ async fn a_session_is_found_by_its_token_until_it_ends() {
     );
 
     let mut tx = world.tx().await;
-    session::create(&mut tx, world.user, "third", after(10), after(60)).await.unwrap();
+    session::create(&mut tx, world.user, "third", false, after(10), after(60)).await.unwrap();
     let listed = session::list(&mut tx, world.user, after(10)).await.unwrap();
     assert_eq!(listed.iter().map(|session| session.created_at).collect::<Vec<_>>(), [after(10), noon()]);
     assert!(!session::delete(&mut tx, UserId::new(), id).await.unwrap(), "it is somebody else's");
@@ -317,7 +317,7 @@ async fn who_was_deactivated_has_no_session_and_no_way_in() {
     let guest = World::new(&database.store, "b@example.org").await;
     let mut tx = world.tx().await;
     member::add(&mut tx, guest.user, "Bob", "trader", world.user, noon()).await.unwrap();
-    session::create(&mut tx, guest.user, "secret", noon(), after(60)).await.unwrap();
+    session::create(&mut tx, guest.user, "secret", false, noon(), after(60)).await.unwrap();
     tx.commit().await.unwrap();
     let found = session::lookup(&database.store, "secret", noon()).await.unwrap().unwrap();
     assert_eq!((found.org, found.role.as_str()), (world.org, "trader"));

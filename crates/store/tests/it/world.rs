@@ -16,7 +16,7 @@ use store::watermark::Watermark;
 use store::{
     Store, Tx, account, agreement, api_key, approval, attempt, audit, commit, connection, consent, cycle, data_key,
     decision, entity, idempotency, intent, invitation, maintenance, onboarding, organisation, pointer, proposal, pull,
-    report, rule, session,
+    report, rule, second_factor, session, sso,
 };
 
 use crate::harness::{Database, after, noon};
@@ -238,7 +238,7 @@ impl World {
     /// Fills the tables that a new world leaves empty.
     pub(crate) async fn fill(&self) {
         let mut tx = self.tx().await;
-        session::create(&mut tx, self.user, &format!("token of {}", self.org), noon(), after(60)).await.unwrap();
+        session::create(&mut tx, self.user, &format!("token of {}", self.org), false, noon(), after(60)).await.unwrap();
         let consent = consent::New {
             connection: self.connection,
             purpose: consent::Purpose::Onboard,
@@ -277,6 +277,18 @@ impl World {
         let (email, link) = ("guest@agency.example", format!("link of {}", self.org));
         let invitation = invitation::New { email, role: "viewer", token: &link, by: self.user, expires_at: after(60) };
         invitation::create(&mut tx, &invitation, noon()).await.unwrap();
+        second_factor::begin(&mut tx, self.user, b"sealed", noon()).await.unwrap();
+        second_factor::confirm(&mut tx, self.user, &["code".to_owned()], noon()).await.unwrap();
+        let provider = sso::Provider {
+            issuer: "https://id.agency.example".into(),
+            client_id: "clp".into(),
+            client_secret: vec![4],
+            default_role: None,
+            required: false,
+        };
+        sso::set(&mut tx, &provider, self.user, noon()).await.unwrap();
+        sso::begin(&mut tx, &format!("sign-in of {}", self.org), noon(), after(10)).await.unwrap();
+        sso::link(&mut tx, &provider.issuer, "subject", self.user, noon()).await.unwrap();
         let entry = audit::Entry {
             actor: audit::Actor::System,
             action: "test.fill".into(),
