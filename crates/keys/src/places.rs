@@ -1,6 +1,7 @@
 //! The places that secrets are sealed for. Who seals and who opens must name the same one.
 
 use domain::ids::{ConnectionId, ConsentId};
+use store::sealed::Owner;
 
 /// A connection's refresh token.
 #[must_use]
@@ -24,4 +25,14 @@ pub fn code(consent: ConsentId) -> String {
 #[must_use]
 pub fn offered(consent: ConsentId) -> String {
     format!("consent/{consent}/credentials")
+}
+
+/// The place of a stored secret.
+pub(crate) fn of(owner: Owner) -> String {
+    match owner {
+        Owner::Credentials(connection) => credentials(connection),
+        Owner::Verifier(_, connection) => verifier(connection),
+        Owner::Code(consent) => code(consent),
+        Owner::Offered(consent) => offered(consent),
+    }
 }
