@@ -309,7 +309,7 @@ build_programs() {
     # Each step says itself that a failure ends it: errexit is off wherever a caller tests how this function ended.
     (flock 9
         cargo build --quiet --workspace "${flags[@]}" || exit 1
-        for program in worker api sandbox demo bench; do
+        for program in worker api sandbox demo bench clp; do
             ln -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program" 2>/dev/null ||
                 cp -f "$CARGO_TARGET_DIR/$profile/$program" "$folder/$program" || exit 1
         done

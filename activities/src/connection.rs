@@ -55,10 +55,10 @@ async fn exchange(context: &Context, input: &ReconnectV1) -> Result<StepV1, Erro
     if consent.exchanged_at.is_some() {
         return Ok(StepV1::Done { count: 1 });
     }
-    let Some(sealed_code) = &consent.code else {
+    if consent.code.is_none() {
         return refuse(context, input, ErrorCode::ConsentDenied, "the consent was not given").await;
-    };
-    let credentials = match redeem(context, input.org, &connection, &consent, sealed_code).await {
+    }
+    let credentials = match redeem(context, input.org, &connection, input.consent).await {
         Ok(credentials) => credentials,
         Err(Error::Platform(error)) => return needs_person(context, input, error).await,
         Err(error) => return Err(error),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use connectors::{Access, Credentials, PlatformAccount};
 use domain::error_code::{Class, ErrorCode};
-use domain::ids::{ConnectionId, OnboardingId, OrgId, UserId};
+use domain::ids::{ConnectionId, ConsentId, OnboardingId, OrgId, UserId};
 use domain::pull::{HISTORY_DAYS, Kind};
 use domain::{DayRange, EntityStatus};
 use futures::FutureExt as _;
@@ -13,7 +13,6 @@ use keys::places;
 use store::account::{Discovered, Status as AccountStatus};
 use store::audit::{Actor, Entry};
 use store::connection::Connection;
-use store::consent::Consent;
 use store::onboarding::{State, Step, StepKey, StepState};
 use store::pull::Plan;
 use temporalio_macros::activities;
@@ -146,11 +145,11 @@ async fn exchange(context: &Context, input: &ConnectV1) -> Result<StepV1, Error>
     if consent.exchanged_at.is_some() {
         return Ok(StepV1::Done { count: 1 });
     }
-    let Some(sealed_code) = &consent.code else {
+    if consent.code.is_none() {
         let detail = "the consent was not given";
         return tell(context, input.org, input.onboarding, ErrorCode::ConsentDenied, detail).await;
-    };
-    let credentials = match redeem(context, input.org, &connection, &consent, sealed_code).await {
+    }
+    let credentials = match redeem(context, input.org, &connection, input.consent).await {
         Ok(credentials) => credentials,
         Err(error) => return needs_person(context, input, error).await,
     };
@@ -181,11 +180,13 @@ pub(crate) async fn redeem(
     context: &Context,
     org: OrgId,
     connection: &Connection,
-    consent: &Consent,
-    sealed_code: &[u8],
+    consent: ConsentId,
 ) -> Result<Credentials, Error> {
-    let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
     let mut tx = context.store.begin(org).await?;
+    // Held: a rotation of keys exchanges what was sealed, and the keys to it.
+    let consent = store::consent::hold(&mut tx, consent).await?;
+    let sealed_code = consent.code.as_ref().ok_or(Error::Missing { what: "code of a consent" })?;
+    let sealed_verifier = consent.verifier.as_ref().ok_or(Error::Missing { what: "verifier of a consent" })?;
     let code = context.vault.open(&mut tx, &places::code(consent.id), sealed_code).await?;
     let verifier = context.vault.open(&mut tx, &places::verifier(connection.id), sealed_verifier).await?;
     tx.commit().await?;

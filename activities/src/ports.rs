@@ -121,7 +121,7 @@ pub(crate) struct OfferedPort {
 impl TokenKeeper for OfferedPort {
     async fn load(&self) -> Result<Credentials, KeeperError> {
         let mut tx = self.store.begin(self.org).await?;
-        let sealed = store::consent::fetch(&mut tx, self.consent).await?.credentials;
+        let sealed = store::consent::hold(&mut tx, self.consent).await?.credentials;
         let sealed = sealed.ok_or("the consent has no credentials")?;
         open_credentials(&self.vault, &mut tx, &places::offered(self.consent), &sealed).await
     }

@@ -6,12 +6,12 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt as _;
+use keys::Codec;
 use temporalio_client::errors::WorkflowInteractionError;
 use temporalio_client::grpc::WorkflowService;
 use temporalio_client::tonic::IntoRequest as _;
 use temporalio_client::{
-    Client, ClientOptions, Connection, ConnectionOptions, UntypedWorkflow, WorkflowDescribeOptions,
-    WorkflowExecutionStatus,
+    Client, Connection, ConnectionOptions, UntypedWorkflow, WorkflowDescribeOptions, WorkflowExecutionStatus,
 };
 use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeNamespaceRequest;
 use tokio::sync::OnceCell;
@@ -28,22 +28,23 @@ const PING_LIMIT: Duration = Duration::from_secs(2);
 pub struct Engine {
     address: String,
     namespace: String,
+    codec: Codec,
     client: OnceCell<Client>,
 }
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, namespace, client } = self;
+        let Self { address, namespace, codec: _, client } = self;
         let mut debug = f.debug_struct("Engine");
         debug.field("address", address).field("namespace", namespace).field("connected", &client.initialized()).finish()
     }
 }
 
 impl Engine {
-    /// The engine at this address, `host:port`.
+    /// The engine at this address, `host:port`, to which everything goes encrypted.
     #[must_use]
-    pub fn new(address: &str, namespace: &str) -> Self {
-        Self { address: address.to_owned(), namespace: namespace.to_owned(), client: OnceCell::new() }
+    pub fn new(address: &str, namespace: &str, codec: Codec) -> Self {
+        Self { address: address.to_owned(), namespace: namespace.to_owned(), codec, client: OnceCell::new() }
     }
 
     /// The client, connected now if it was not before.
@@ -59,7 +60,13 @@ impl Engine {
         let url = Url::parse(&format!("http://{}", self.address))?;
         let options = ConnectionOptions::new(url).identity("clp-api").connect_timeout(CONNECT_LIMIT).build();
         let connection = Connection::connect(options).await?;
-        Ok(Client::new(connection, ClientOptions::new(self.namespace.clone()).build())?)
+        Ok(Client::new(connection, self.codec.client_options(&self.namespace))?)
+    }
+
+    /// What encrypts and decrypts what goes to and fro.
+    #[must_use]
+    pub const fn codec(&self) -> &Codec {
+        &self.codec
     }
 
     /// Since when a workflow is open, by the engine's clock; `None` when it has ended, or the engine does not know it.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use api::engine::Engine;
 use api::{App, Parts, detector, static_files, sweeper, telemetry};
 use clap::Parser;
-use keys::{Master, Vault};
+use keys::{Codec, Master, Vault};
 use lakehouse::Lake;
 use runtime::{Settings, clock_from};
 use secrecy::ExposeSecret as _;
@@ -84,9 +84,12 @@ async fn connect() -> Result<App> {
     let settings = Settings::from_env().context("the configuration is not complete")?;
     let clock = clock_from(settings.clock_file.clone());
     let master = Master::new(&settings.master_keys).context("the master keys can't be used")?;
-    let vault = Vault::new(Arc::new(master), Arc::clone(&clock));
+    let master = Arc::new(master);
+    let vault = Vault::new(Arc::clone(&master), Arc::clone(&clock));
     let store = Store::connect(settings.database_url.expose_secret(), MOST_CONNECTIONS).await;
     let store = store.context("can't connect to the database that CLP_DATABASE_URL names")?;
+    let codec = Codec::open(store.clone(), master, Arc::clone(&clock)).await;
+    let codec = codec.context("the keys for the payloads of workflows can't be used")?;
     let lake = Lake::open(&settings.warehouse).context("can't open the warehouse that CLP_WAREHOUSE names")?;
     let mailer = api::mail::Mailer::new(settings.mail.as_ref()).map_err(anyhow::Error::from_boxed)?;
     Ok(App::new(Parts {
@@ -94,7 +97,7 @@ async fn connect() -> Result<App> {
         mailer,
         store,
         lake,
-        engine: Engine::new(&settings.temporal_address, &settings.temporal_namespace),
+        engine: Engine::new(&settings.temporal_address, &settings.temporal_namespace, codec),
         vault,
         clock,
         settings,

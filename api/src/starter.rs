@@ -128,7 +128,7 @@ async fn describe_write_back(tx: &mut Tx, org: OrgId, id: ProposalId) -> Result<
         work: Work::WriteBack(WriteBackV1 { org, proposal: id }),
         connection: Some(proposal.connection.to_string()),
         platform: Some(proposal.platform.to_string()),
-        summary: format!("{}: {} to {}", proposal.entity_name, proposal.before, proposal.after),
+        summary: "Writes back a change that a person decides on".to_owned(),
     })
 }
 
@@ -139,7 +139,7 @@ async fn describe_reconnection(tx: &mut Tx, org: OrgId, id: ConsentId) -> Result
         work: Work::Reconnect(ReconnectV1 { org, connection, consent: id }),
         connection: Some(connection.to_string()),
         platform: Some(row.platform.to_string()),
-        summary: format!("{}: a new authorisation", row.title),
+        summary: "A new authorisation of a connection".to_owned(),
     })
 }
 

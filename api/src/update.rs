@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use domain::ErrorCode;
+use keys::Codec;
 use temporalio_client::errors::{WorkflowInteractionError, WorkflowUpdateError};
 use temporalio_client::{
     Client, WorkflowCancelOptions, WorkflowDescribeOptions, WorkflowExecuteUpdateOptions, WorkflowHandle,
@@ -27,6 +28,7 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 /// A workflow that was found, and what did not happen if it can't be reached any more.
 pub struct Found<W> {
     handle: WorkflowHandle<Client, W>,
+    codec: Codec,
     unharmed: &'static str,
 }
 
@@ -58,7 +60,7 @@ pub async fn find<W: HasWorkflowDefinition>(app: &App, id: String, unharmed: &'s
     };
     let looked = tokio::time::timeout(LOOK_LIMIT, look).await;
     looked.map_err(|elapsed| unsent(elapsed.into()))?.map_err(|error| unsent(error.into()))?;
-    Ok(Found { handle, unharmed })
+    Ok(Found { handle, codec: app.engine.codec().clone(), unharmed })
 }
 
 impl<W: HasWorkflowDefinition> Found<W> {
@@ -76,7 +78,7 @@ impl<W: HasWorkflowDefinition> Found<W> {
         let sent = tokio::time::timeout(ANSWER_LIMIT, self.handle.execute_update(update, input, options)).await;
         match sent {
             Ok(Ok(output)) => Ok(output),
-            Ok(Err(WorkflowUpdateError::Failed(failure))) => Err(refusal(&failure)),
+            Ok(Err(WorkflowUpdateError::Failed(failure))) => Err(refusal(&self.codec.reveal(*failure).await)),
             Ok(Err(WorkflowUpdateError::NotFound(status))) => {
                 Err(Error::Unsent { unharmed: self.unharmed, source: status.into() })
             }

@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
 mod audit;
+mod codec;
+mod keys;
 
 use std::process::ExitCode;
 
@@ -22,12 +24,20 @@ enum Noun {
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// The keys that seal the platforms' tokens.
+    #[command(subcommand)]
+    Keys(keys::Verb),
+    /// What workflows are given and give, decrypted for an operator.
+    #[command(subcommand)]
+    Codec(codec::Verb),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().noun {
         Noun::Audit(verb) => audit::run(&verb).await,
+        Noun::Keys(verb) => keys::run(&verb).await,
+        Noun::Codec(verb) => codec::run(&verb).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

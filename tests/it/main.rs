@@ -3,6 +3,7 @@
 //! Run through `bin/test`, which builds the programs and names them in the environment.
 
 mod budget;
+mod codec;
 mod detector;
 mod faults;
 mod histories;
@@ -12,6 +13,7 @@ mod onboardings;
 mod pyiceberg;
 mod recovery;
 mod report;
+mod rotation;
 mod schedule;
 mod secrets;
 mod tenants;

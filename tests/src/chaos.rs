@@ -88,7 +88,7 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Connects to a Temporal server.
+    /// Connects to a Temporal server. Payloads are not read, so they may stay encrypted.
     ///
     /// # Errors
     /// When it can't be reached.

@@ -9,8 +9,11 @@ use prost::Message as _;
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use temporalio_client::{
-    Client, ClientOptions, Connection, ConnectionOptions, UntypedWorkflow, Url, WorkflowFetchHistoryOptions,
+    Client, Connection, ConnectionOptions, NamespacedClient as _, UntypedWorkflow, Url, WorkflowFetchHistoryOptions,
 };
+use temporalio_common::data_converters::SerializationContextData;
+use temporalio_common::payload_visitor::decode_payloads;
+use temporalio_common::protos::temporal::api::failure::v1::Failure;
 use temporalio_common::protos::temporal::api::history::v1::History;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 
@@ -53,17 +56,20 @@ pub struct Cost {
 pub async fn engine(stack: &Stack) -> Result<Client> {
     let url = Url::parse(&format!("http://{}", stack.temporal.address()))?;
     let connection = Connection::connect(ConnectionOptions::new(url).identity("tests").build()).await?;
-    Ok(Client::new(connection, ClientOptions::new("default").build())?)
+    Ok(Client::new(connection, stack.codec().await?.client_options("default"))?)
 }
 
-/// The history of a workflow's newest run, as it is now.
+/// The history of a workflow's newest run, as it is now, with its payloads decrypted.
 ///
 /// # Errors
 /// When there is none.
 pub async fn fetch(client: &Client, id: &str) -> Result<History> {
     let handle = client.get_workflow_handle::<UntypedWorkflow>(id);
     let events = handle.fetch_history(WorkflowFetchHistoryOptions::default()).into_events().await?;
-    Ok(History { events })
+    let mut history = History { events };
+    let codec = client.data_converter().codec();
+    decode_payloads(&mut history, codec, &SerializationContextData::None).await?;
+    Ok(history)
 }
 
 /// The history of a workflow's newest run, once that is closed.
@@ -88,11 +94,19 @@ pub fn ending(history: &History) -> Ending {
             Ending::Completed(value.unwrap_or(Value::Null))
         }
         Some(Attributes::WorkflowExecutionFailedEventAttributes(failed)) => {
-            Ending::Failed(failed.failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default())
+            Ending::Failed(failed.failure.as_ref().map(message).unwrap_or_default())
         }
         Some(Attributes::WorkflowExecutionCanceledEventAttributes(_)) => Ending::Cancelled,
         _ => Ending::Other,
     }
+}
+
+/// What a failure says; the message is a payload of its own since payloads are encrypted.
+fn message(failure: &Failure) -> String {
+    let attributes = failure.encoded_attributes.as_ref();
+    let attributes = attributes.and_then(|payload| serde_json::from_slice::<Value>(&payload.data).ok());
+    let message = attributes.and_then(|value| value["message"].as_str().map(str::to_owned));
+    message.unwrap_or_else(|| failure.message.clone())
 }
 
 /// The name of the workflow's type.

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
+use keys::{Codec, Master};
+use runtime::{MasterKeys, SystemClock};
 use tempfile::TempDir;
 
 use crate::client::Person;
@@ -117,6 +120,55 @@ impl Stack {
         Ok(())
     }
 
+    /// Configures the programs otherwise from their next start on; `None` takes a variable away.
+    pub fn configure(&mut self, name: &str, value: Option<&str>) {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// Starts another worker, then stops the one before in good order.
+    ///
+    /// # Errors
+    /// When one can't be started or stopped.
+    pub fn roll_worker(&mut self) -> Result<()> {
+        let next = start_worker(self.folder.path(), &self.variables, &self.worker_variables)?;
+        let mut before = std::mem::replace(&mut self.worker, next);
+        before.stop(UP)
+    }
+
+    /// Stops the API in good order and starts it again at the same address.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart_api(&mut self) -> Result<()> {
+        self.api.stop(UP)?;
+        let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok()).context("the api's port")?;
+        self.api = start_api_on(self.folder.path(), &self.variables, port).await?;
+        Ok(())
+    }
+
+    /// What encrypts and decrypts the payloads of this platform's workflows.
+    ///
+    /// # Errors
+    /// When its keys can't be read.
+    pub async fn codec(&self) -> Result<Codec> {
+        let key = self.variable("CLP_MASTER_KEY").context("CLP_MASTER_KEY is not set")?;
+        let master = Master::new(&MasterKeys { current: Some(key.into()), ..MasterKeys::default() })?;
+        let store = store::Store::connect(&self.database.app_url, 1).await?;
+        Ok(Codec::open(store, Arc::new(master), Arc::new(SystemClock)).await?)
+    }
+
+    /// Asks `clp`, configured as the other programs; how it ended and what it said.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub async fn clp(&self, arguments: &[&str]) -> Result<(Option<i32>, String)> {
+        let mut command = tokio::process::Command::new(program("clp")?);
+        let output = command.args(arguments).envs(self.variables.iter().cloned()).output().await?;
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        Ok((output.status.code(), said))
+    }
+
     /// Keeps the logs of a failed test where the person who ran it can read them, and says where.
     #[must_use]
     pub fn logs(&self) -> String {
@@ -170,8 +222,13 @@ fn start_worker(folder: &Path, variables: &[(String, String)], more: &[(String, 
 }
 
 async fn start_api(folder: &Path, variables: &[(String, String)]) -> Result<(Process, String)> {
-    let address_file = folder.join("api.address");
     let port = crate::process::free_port()?;
+    Ok((start_api_on(folder, variables, port).await?, format!("http://127.0.0.1:{port}")))
+}
+
+async fn start_api_on(folder: &Path, variables: &[(String, String)], port: u16) -> Result<Process> {
+    let address_file = folder.join("api.address");
+    std::fs::remove_file(&address_file).ok();
     let url = format!("http://127.0.0.1:{port}");
     let mut command = Command::new(program("api")?);
     command.envs(variables.iter().cloned());
@@ -185,5 +242,5 @@ async fn start_api(folder: &Path, variables: &[(String, String)]) -> Result<(Pro
     })
     .await
     .with_context(|| process.log_end())?;
-    Ok((process, url))
+    Ok(process)
 }

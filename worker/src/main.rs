@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use activities::Context;
 use anyhow::{Context as _, Result};
+use domain::Clock;
+use keys::{Codec, Master};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use runtime::{Settings, clock_from, telemetry};
-use temporalio_client::{Client, ClientOptions, Connection, ConnectionOptions, Url};
+use secrecy::ExposeSecret as _;
+use store::Store;
+use temporalio_client::{Client, Connection, ConnectionOptions, Url};
 use temporalio_sdk::runtime::RuntimeOptions;
 use temporalio_sdk::{Runtime, Worker, WorkerOptions};
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +23,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long running activities may go on after SIGTERM before they are cancelled; they resume elsewhere.
 const GRACE: Duration = Duration::from_secs(10);
+/// Connections to PostgreSQL for the keys of payloads.
+const CODEC_CONNECTIONS: u32 = 2;
 /// After a kill, work that was promised to the dead worker's cache is offered to all workers again.
 const STICKY: Duration = Duration::from_secs(1);
 
@@ -31,8 +37,8 @@ async fn main() -> Result<()> {
     let settings = Settings::from_env()?;
     serve_metrics()?;
     let runtime = Runtime::from_current_tokio(RuntimeOptions::builder().build().map_err(anyhow::Error::msg)?)?;
-    let client = connect(&settings).await?;
     let clock = clock_from(settings.clock_file.clone());
+    let client = connect(&settings, &codec(&settings, &clock).await?).await?;
     let context = Arc::new(Context::open(settings, clock, client.clone()).await?);
     let mut cycles = Worker::new(
         &runtime,
@@ -76,13 +82,21 @@ fn prepared(mut options: WorkerOptions) -> WorkerOptions {
     options
 }
 
-async fn connect(settings: &Settings) -> Result<Client> {
+/// Encrypts what the workflow engine is given. It reads its keys through connections of its own: it must not wait for those of
+/// the activities.
+async fn codec(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Codec> {
+    let master = Arc::new(Master::new(&settings.master_keys)?);
+    let store = Store::connect(settings.database_url.expose_secret(), CODEC_CONNECTIONS).await?;
+    Ok(Codec::open(store, master, Arc::clone(clock)).await?)
+}
+
+async fn connect(settings: &Settings, codec: &Codec) -> Result<Client> {
     let url = Url::parse(&format!("http://{}", settings.temporal_address)).context("TEMPORAL_ADDRESS")?;
     let identity = format!("worker/{}", std::process::id());
     let connection = Connection::connect(ConnectionOptions::new(url).identity(identity).build())
         .await
         .with_context(|| format!("the Temporal server at {} can't be reached", settings.temporal_address))?;
-    Ok(Client::new(connection, ClientOptions::new(settings.temporal_namespace.clone()).build())?)
+    Ok(Client::new(connection, codec.client_options(&settings.temporal_namespace))?)
 }
 
 /// Serves Prometheus metrics on `CLP_METRICS_LISTEN`, when it is set.

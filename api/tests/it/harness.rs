@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
-use keys::{Master, Vault};
+use keys::{Codec, Master, Vault};
 use lakehouse::Lake;
 use runtime::settings::{Legal, Mail};
 use runtime::{Environment, MasterKeys, Settings};
@@ -51,12 +51,14 @@ impl World {
         let settings = settings(&database.url("clp_app"), folder.path(), public_url);
         let clock = Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap()));
         let master = Arc::new(Master::new(&settings.master_keys).unwrap());
+        let store = Store::connect(&database.url("clp_app"), 10).await.unwrap();
+        let codec = Codec::open(store.clone(), Arc::clone(&master), clock.clone()).await.unwrap();
         let app = App::new(Parts {
             outbound: api::outbound::Outbound::new(settings.sso_private).unwrap(),
             mailer: api::mail::Mailer::new(mail.as_ref()).unwrap(),
-            store: Store::connect(&database.url("clp_app"), 10).await.unwrap(),
+            store,
             lake: Lake::open(&settings.warehouse).unwrap(),
-            engine: Engine::new(NO_ENGINE, "default"),
+            engine: Engine::new(NO_ENGINE, "default", codec),
             vault: Vault::new(master, clock.clone()),
             clock,
             web: folder.path().join("web"),

@@ -1,6 +1,8 @@
 //! `clp` as an operator meets it: the program itself, against a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+mod keys;
+
 use std::process::{Command, Output};
 
 use domain::ids::OrgId;

@@ -1,6 +1,7 @@
 //! The places that secrets are sealed for. Who seals and who opens must name the same one.
 
 use domain::ids::{ConnectionId, ConsentId, OrgId, UserId};
+use store::sealed::Owner;
 
 /// A connection's refresh token.
 #[must_use]
@@ -36,4 +37,16 @@ pub fn second_factor(user: UserId) -> String {
 #[must_use]
 pub fn sso_secret(org: OrgId) -> String {
     format!("sso/{org}/client_secret")
+}
+
+/// The place of a stored secret.
+pub(crate) fn of(owner: Owner) -> String {
+    match owner {
+        Owner::Credentials(connection) => credentials(connection),
+        Owner::Verifier(_, connection) => verifier(connection),
+        Owner::Code(consent) => code(consent),
+        Owner::Offered(consent) => offered(consent),
+        Owner::SecondFactor(user) => second_factor(user),
+        Owner::SsoSecret(org) => sso_secret(org),
+    }
 }

@@ -121,7 +121,7 @@ impl Vault {
         Ok(data_key::create(tx, version, &bytes, &master, self.clock.now()).await?)
     }
 
-    async fn unwrap(&self, org: OrgId, row: &DataKey) -> Result<Key> {
+    pub(crate) async fn unwrap(&self, org: OrgId, row: &DataKey) -> Result<Key> {
         if let Some(kept) = self.kept(org, row.version).filter(|kept| kept.wrapped == row.wrapped) {
             return Ok(kept.key);
         }
@@ -157,6 +157,6 @@ fn bound(org: OrgId, place: &str, version: u32) -> String {
 }
 
 /// What is authenticated with a data key.
-fn owner(org: OrgId, version: u32) -> String {
+pub(crate) fn owner(org: OrgId, version: u32) -> String {
     format!("data key|{org}|{version}")
 }

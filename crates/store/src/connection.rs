@@ -138,13 +138,14 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Connection>> {
     rows.into_iter().map(Connection::try_from).collect()
 }
 
-/// The sealed credentials; `None` before the first consent.
+/// The sealed credentials; `None` before the first consent. They and the key that opens them stay until the transaction ends.
 ///
 /// # Errors
 /// [`Error::NotFound`].
 pub async fn credentials(tx: &mut Tx, id: ConnectionId) -> Result<Option<Vec<u8>>> {
-    let row =
-        sqlx::query!("SELECT credentials FROM connections WHERE id = $1", id.uuid()).fetch_optional(tx.conn()).await?;
+    let row = sqlx::query!("SELECT credentials FROM connections WHERE id = $1 FOR SHARE", id.uuid())
+        .fetch_optional(tx.conn())
+        .await?;
     Ok(row.ok_or(Error::NotFound { noun: "connection" })?.credentials)
 }
 

@@ -141,12 +141,12 @@ fn number(version: u32) -> Result<i32> {
     stored("version", version)
 }
 
-struct Row {
-    version: i32,
-    wrapped: Vec<u8>,
-    master: String,
-    created_at: DateTime<Utc>,
-    wrapped_at: DateTime<Utc>,
+pub(crate) struct Row {
+    pub(crate) version: i32,
+    pub(crate) wrapped: Vec<u8>,
+    pub(crate) master: String,
+    pub(crate) created_at: DateTime<Utc>,
+    pub(crate) wrapped_at: DateTime<Utc>,
 }
 
 impl TryFrom<Row> for DataKey {

@@ -22,6 +22,7 @@ mod convert;
 pub mod cycle;
 pub mod data_key;
 pub mod decision;
+pub mod deployment_key;
 pub mod entity;
 mod error;
 pub mod idempotency;

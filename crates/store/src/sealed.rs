@@ -3,7 +3,7 @@
 //! Only here may a sealed secret be written that nobody was given: in place of exactly the bytes that were read, so that a
 //! secret that changed meanwhile is never overwritten.
 
-use domain::ids::{ConnectionId, ConsentId};
+use domain::ids::{ConnectionId, ConsentId, OrgId, UserId};
 use uuid::Uuid;
 
 use crate::convert::count;
@@ -21,6 +21,10 @@ pub enum Owner {
     Code(ConsentId),
     /// The credentials that a consent brought.
     Offered(ConsentId),
+    /// The secret of a person's authenticator.
+    SecondFactor(UserId),
+    /// Our secret at an organisation's identity provider.
+    SsoSecret(OrgId),
 }
 
 /// A sealed secret and whose it is.
@@ -49,7 +53,9 @@ pub async fn list_others(tx: &mut Tx, begin: &[u8], after: Option<Owner>, most: 
            FROM (SELECT 'credentials' AS kind, id, id AS connection_id, credentials AS bytes FROM connections
                  UNION ALL SELECT 'verifier', id, connection_id, verifier FROM consents
                  UNION ALL SELECT 'code', id, connection_id, code FROM consents
-                 UNION ALL SELECT 'offered', id, connection_id, credentials FROM consents) o
+                 UNION ALL SELECT 'offered', id, connection_id, credentials FROM consents
+                 UNION ALL SELECT 'second_factor', user_id, user_id, secret FROM second_factors
+                 UNION ALL SELECT 'sso_secret', org_id, org_id, client_secret FROM sso_providers) o
            WHERE substring(o.bytes FROM 1 FOR length($1::bytea)) <> $1::bytea AND (o.kind COLLATE "C", o.id) > ($2, $3)
            ORDER BY o.kind COLLATE "C", o.id LIMIT $4"#,
         begin,
@@ -64,6 +70,8 @@ pub async fn list_others(tx: &mut Tx, begin: &[u8], after: Option<Owner>, most: 
             "credentials" => Owner::Credentials(row.id.into()),
             "verifier" => Owner::Verifier(row.id.into(), row.connection_id.into()),
             "code" => Owner::Code(row.id.into()),
+            "second_factor" => Owner::SecondFactor(row.id.into()),
+            "sso_secret" => Owner::SsoSecret(row.id.into()),
             _ => Owner::Offered(row.id.into()),
         };
         Sealed { owner, bytes: row.bytes }
@@ -79,7 +87,8 @@ pub async fn count_with(tx: &mut Tx, begin: &[u8]) -> Result<u64> {
     let row = sqlx::query!(
         r#"SELECT count(*) AS "count!"
            FROM (SELECT credentials AS bytes FROM connections UNION ALL SELECT verifier FROM consents
-                 UNION ALL SELECT code FROM consents UNION ALL SELECT credentials FROM consents) o
+                 UNION ALL SELECT code FROM consents UNION ALL SELECT credentials FROM consents
+                 UNION ALL SELECT secret FROM second_factors UNION ALL SELECT client_secret FROM sso_providers) o
            WHERE substring(o.bytes FROM 1 FOR length($1::bytea)) = $1::bytea"#,
         begin,
     )
@@ -105,6 +114,15 @@ pub async fn swap(tx: &mut Tx, read: &Sealed, anew: &[u8]) -> Result<bool> {
         Owner::Offered(_) => {
             sqlx::query!("UPDATE consents SET credentials = $3 WHERE id = $1 AND credentials = $2", id, before, anew)
         }
+        Owner::SecondFactor(_) => {
+            sqlx::query!("UPDATE second_factors SET secret = $3 WHERE user_id = $1 AND secret = $2", id, before, anew)
+        }
+        Owner::SsoSecret(_) => sqlx::query!(
+            "UPDATE sso_providers SET client_secret = $3 WHERE org_id = $1 AND client_secret = $2",
+            id,
+            before,
+            anew
+        ),
     };
     Ok(query.execute(tx.conn()).await?.rows_affected() > 0)
 }
@@ -116,6 +134,8 @@ impl Owner {
             Self::Verifier(..) => "verifier",
             Self::Code(_) => "code",
             Self::Offered(_) => "offered",
+            Self::SecondFactor(_) => "second_factor",
+            Self::SsoSecret(_) => "sso_secret",
         }
     }
 
@@ -124,6 +144,8 @@ impl Owner {
         match self {
             Self::Credentials(connection) => connection.uuid(),
             Self::Verifier(consent, _) | Self::Code(consent) | Self::Offered(consent) => consent.uuid(),
+            Self::SecondFactor(user) => user.uuid(),
+            Self::SsoSecret(org) => org.uuid(),
         }
     }
 }

@@ -35,7 +35,7 @@ const ONLY_HERE: &[(&str, &[&str])] = &[
     ("parquet", &["lakehouse"]),
     ("datafusion", &["lakehouse"]),
     ("temporalio-sdk", &["activities"]),
-    ("axum", &["api", "sandbox"]),
+    ("axum", &["api", "cli", "sandbox"]),
     ("utoipa", &["api"]),
 ];
 

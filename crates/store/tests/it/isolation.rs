@@ -11,6 +11,7 @@ use crate::world::World;
 /// Tables that belong to no organisation, and why.
 const SHARED: &[(&str, &str)] = &[
     ("_sqlx_migrations", "the owner's own"),
+    ("deployment_keys", "wrapped keys of the deployment, nobody's data"),
     ("users", "reached through functions only"),
     ("password_resets", "reached through functions only, like the passwords"),
     ("quotas", "counts of the deployment's projects and tokens, nobody's data"),

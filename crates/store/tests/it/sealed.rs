@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 use store::sealed::{self, Owner};
-use store::{connection, consent, data_key};
+use store::{connection, consent, data_key, second_factor, sso};
 
 use crate::harness::{Database, after, noon};
 use crate::world::World;
 
 /// Columns of bytes that hold no sealed secret, and what they hold.
 const OTHERS: &[(&str, &str)] = &[
+    ("api_keys.token_hash", "a hash"),
     ("audit_heads.hash", "a hash"),
     ("audit_links.hash", "a hash"),
     ("consents.state_hash", "a hash"),
     ("data_keys.wrapped", "a wrapped key"),
     ("deployment_keys.wrapped", "a wrapped key"),
     ("idempotency_keys.request_hash", "a hash"),
+    ("invitations.token_hash", "a hash"),
+    ("password_resets.token_hash", "a hash"),
+    ("recovery_codes.code_hash", "a hash"),
     ("sessions.token_hash", "a hash"),
+    ("sso_sign_ins.state_hash", "a hash"),
 ];
 
 async fn consent_of(world: &World) -> domain::ids::ConsentId {
@@ -52,7 +57,15 @@ async fn every_column_of_sealed_secrets_is_known() {
     let unknown: Vec<&String> =
         found.iter().filter(|column| !OTHERS.iter().any(|(other, _)| other == *column)).collect();
     // What is here must be in store::sealed too, or a rotation of keys would lose it.
-    assert_eq!(unknown, ["connections.credentials", "consents.code", "consents.credentials", "consents.verifier"]);
+    let sealed = [
+        "connections.credentials",
+        "consents.code",
+        "consents.credentials",
+        "consents.verifier",
+        "second_factors.secret",
+        "sso_providers.client_secret",
+    ];
+    assert_eq!(unknown, sealed);
 }
 
 #[tokio::test]
@@ -62,6 +75,15 @@ async fn secrets_of_another_key_are_found_one_after_the_other_and_swapped_once()
     let consent = consent_of(&world).await;
     let mut tx = world.tx().await;
     connection::replace_credentials(&mut tx, world.connection, b"\x01credentials").await.unwrap();
+    second_factor::begin(&mut tx, world.user, b"\x02\0\0\0\x01authenticator", noon()).await.unwrap();
+    let provider = sso::Provider {
+        issuer: "https://id.agency.example".into(),
+        client_id: "clp".into(),
+        client_secret: b"\x02\0\0\0\x01client".to_vec(),
+        default_role: None,
+        required: false,
+    };
+    sso::set(&mut tx, &provider, world.user, noon()).await.unwrap();
     let newest = b"\x02\0\0\0\x02";
     let mut found = Vec::new();
     while let Some(one) = sealed::list_others(&mut tx, newest, found.last().copied(), 1).await.unwrap().pop() {
@@ -71,17 +93,19 @@ async fn secrets_of_another_key_are_found_one_after_the_other_and_swapped_once()
         Owner::Code(consent),
         Owner::Credentials(world.connection),
         Owner::Offered(consent),
+        Owner::SecondFactor(world.user),
+        Owner::SsoSecret(world.org),
         Owner::Verifier(consent, world.connection),
     ];
     assert_eq!(found, all);
-    assert_eq!(sealed::count_with(&mut tx, b"\x02\0\0\0\x01").await.unwrap(), 3);
+    assert_eq!(sealed::count_with(&mut tx, b"\x02\0\0\0\x01").await.unwrap(), 5);
     assert_eq!(sealed::count_with(&mut tx, b"\x01").await.unwrap(), 1);
     for stored in sealed::list_others(&mut tx, newest, None, 9).await.unwrap() {
         assert!(sealed::swap(&mut tx, &stored, b"\x02\0\0\0\x02anew").await.unwrap(), "{stored:?}");
         assert!(!sealed::swap(&mut tx, &stored, b"\x02\0\0\0\x02late").await.unwrap(), "{stored:?}");
     }
     assert_eq!(sealed::list_others(&mut tx, newest, None, 9).await.unwrap(), []);
-    assert_eq!(sealed::count_with(&mut tx, b"\x02\0\0\0\x02anew").await.unwrap(), 4);
+    assert_eq!(sealed::count_with(&mut tx, b"\x02\0\0\0\x02anew").await.unwrap(), 6);
 }
 
 #[tokio::test]
