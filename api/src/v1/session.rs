@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{self, Session, SetCookie};
-use crate::extract::{Body, Id};
+use crate::extract::{self, Body, Id};
 use crate::problem::{Error, FieldProblem, Problem, Result};
 use crate::v1::onboarding::Onboarding;
 use crate::wire::Items;
@@ -44,14 +44,16 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 pub struct SignUpIn {
     /// The person's e-mail address.
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 254)]
     pub email: String,
     /// At least 12 characters.
-    #[schema(value_type = String, format = "password", min_length = 12)]
+    #[schema(value_type = String, format = "password", min_length = 12, max_length = 200)]
     pub password: SecretString,
     /// The person's name.
+    #[schema(format = "line", max_length = 200)]
     pub name: String,
     /// The agency's name.
+    #[schema(format = "line", max_length = 200)]
     pub organisation_name: String,
     /// The ISO 4217 code of the currency that the agency reports in.
     #[schema(example = "EUR")]
@@ -177,30 +179,29 @@ async fn sign_up(
 /// Checks all fields, so that a form shows everything that is wrong at once.
 fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
     let SignUpIn { email, password, name, organisation_name, reporting_currency, time_zone } = input;
-    let (email, name, organisation_name) =
-        (email.trim().to_lowercase(), name.trim().to_owned(), organisation_name.trim().to_owned());
+    let email = email.trim().to_lowercase();
+    let name = extract::text("/name", &name, LONGEST_NAME, false);
+    let organisation_name = extract::text("/organisation_name", &organisation_name, LONGEST_NAME, false);
     let (currency, zone) = (reporting_currency.parse::<Currency>().ok(), time_zone.parse::<TimeZone>().ok());
     let characters = password.expose_secret().chars().count();
     let checks = [
         (is_email(&email), "/email", "This must be an e-mail address."),
         (characters >= SHORTEST_PASSWORD, "/password", "This must have at least 12 characters."),
         (characters <= LONGEST_PASSWORD, "/password", "This may have at most 200 characters."),
-        (is_name(&name), "/name", "This must have 1 to 200 characters."),
-        (is_name(&organisation_name), "/organisation_name", "This must have 1 to 200 characters."),
+        (name.is_ok(), "/name", "This must have 1 to 200 characters."),
+        (organisation_name.is_ok(), "/organisation_name", "This must have 1 to 200 characters."),
         (currency.is_some(), "/reporting_currency", "This must be the code of a currency, such as EUR."),
         (zone.is_some(), "/time_zone", "This must be the name of a time zone, such as Europe/Berlin."),
     ];
     let wrong = checks.into_iter().filter(|(right, ..)| !right);
     let fields: Vec<FieldProblem> = wrong.map(|(_, pointer, message)| FieldProblem::new(pointer, message)).collect();
-    let (Some(reporting_currency), Some(time_zone), true) = (currency, zone, fields.is_empty()) else {
+    let (Some(reporting_currency), Some(time_zone), Ok(name), Ok(organisation_name), true) =
+        (currency, zone, name, organisation_name, fields.is_empty())
+    else {
         return Err(Error::Invalid { fields });
     };
     let password_hash = String::new();
     Ok((SignUp { email, name, password_hash, organisation_name, reporting_currency, time_zone }, password))
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }
 
 /// Something before the @, and a domain after it; whether it receives mail, only a mail tells.

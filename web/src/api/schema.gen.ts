@@ -727,6 +727,7 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
+    AccountIdText: string;
     /**
      * @description Whether an advertiser can be read.
      * @enum {string}
@@ -735,7 +736,7 @@ export interface components {
     /** @description The advertisers that a person chose. */
     AccountsIn: {
       /** @description Their ids; at least one. */
-      account_ids: string[];
+      account_ids: components["schemas"]["AccountIdText"][];
     };
     /**
      * @description Who has to do something.
@@ -863,7 +864,10 @@ export interface components {
     };
     /** @description A withdrawal. */
     CancelIn: {
-      /** @description Why, 1 to 500 characters. */
+      /**
+       * Format: text
+       * @description Why, 1 to 500 characters.
+       */
       reason: string;
     };
     /** @description Whether one thing that is needed is there. */
@@ -1017,7 +1021,10 @@ export interface components {
     FreezeIn: {
       /** @description True: nothing is sent to a platform any more. False: approved changes are sent again. */
       frozen: boolean;
-      /** @description Why; it is kept in the audit trail. */
+      /**
+       * Format: text
+       * @description Why; it is kept in the audit trail.
+       */
       reason: string;
     };
     /** @description How fresh numbers are. */
@@ -1437,6 +1444,25 @@ export interface components {
       /** @description Where the next page begins; null on the last page. */
       next_cursor?: string | null;
     };
+    /** @enum {string} */
+    PermissionName:
+      | "delivery.read"
+      | "runs.read"
+      | "runs.start"
+      | "connections.read"
+      | "connections.manage"
+      | "rules.read"
+      | "rules.manage"
+      | "rules.evaluate"
+      | "proposals.read"
+      | "proposals.decide"
+      | "proposals.withdraw"
+      | "changes.freeze"
+      | "members.read"
+      | "members.manage"
+      | "api_keys.manage"
+      | "sign_in.manage"
+      | "audit.read";
     /** @description A person, by name. */
     Person: {
       /** @description The name. */
@@ -1673,7 +1699,10 @@ export interface components {
     RejectIn: {
       /** @description The `change_hash` of the proposal that was shown. */
       change_hash: string;
-      /** @description Why, 1 to 500 characters. */
+      /**
+       * Format: text
+       * @description Why, 1 to 500 characters.
+       */
       reason: string;
     };
     /** @description A role. */
@@ -1703,8 +1732,11 @@ export interface components {
     /** @description What a role is called and allows. */
     RoleIn: {
       /** @description What it allows, by name. */
-      permissions: string[];
-      /** @description What people call it, 1 to 100 characters. */
+      permissions: components["schemas"]["PermissionName"][];
+      /**
+       * Format: line
+       * @description What people call it, 1 to 100 characters.
+       */
       title: string;
     };
     /** @description Rows written, by layer. */
@@ -1972,9 +2004,15 @@ export interface components {
        * @description The person's e-mail address.
        */
       email: string;
-      /** @description The person's name. */
+      /**
+       * Format: line
+       * @description The person's name.
+       */
       name: string;
-      /** @description The agency's name. */
+      /**
+       * Format: line
+       * @description The agency's name.
+       */
       organisation_name: string;
       /**
        * Format: password
@@ -2265,7 +2303,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path: {
         /** @description The connection. */
@@ -2304,7 +2342,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Accepted; a repeated request makes a fresh consent. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path: {
         /** @description The connection. */
@@ -2618,7 +2656,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -2654,7 +2692,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -2686,7 +2724,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Accepted; a repeated request makes a fresh consent. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -2722,7 +2760,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3098,7 +3136,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3229,7 +3267,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path: {
         /** @description The rule. */
