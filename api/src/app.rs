@@ -12,6 +12,7 @@ use runtime::{Settings, Vault};
 use store::Store;
 
 use crate::engine::Engine;
+use crate::limit::Limits;
 use crate::password::Passwords;
 use crate::throttle::Throttle;
 
@@ -39,6 +40,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Holds back guessing.
     pub throttle: Throttle,
+    /// Holds back who asks too much.
+    pub limits: Limits,
 }
 
 impl fmt::Debug for Parts {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use api::engine::Engine;
+use api::limit::Limits;
 use api::{App, Parts, detector, static_files, sweeper, telemetry};
 use clap::Parser;
 use lakehouse::Lake;
@@ -83,6 +84,8 @@ async fn connect() -> Result<App> {
     let vault = Vault::new(&settings.master_key).context("CLP_MASTER_KEY can't be used")?;
     let store = Store::connect(settings.database_url.expose_secret(), MOST_CONNECTIONS).await;
     let store = store.context("can't connect to the database that CLP_DATABASE_URL names")?;
+    let limits = Limits::new(&settings.limits).map_err(anyhow::Error::from_boxed);
+    let limits = limits.context("CLP_REDIS_URL can't be used")?;
     let lake = Lake::open(&settings.warehouse).context("can't open the warehouse that CLP_WAREHOUSE names")?;
     Ok(App::new(Parts {
         store,
@@ -94,6 +97,7 @@ async fn connect() -> Result<App> {
         web: static_files::folder(),
         passwords: api::password::Passwords::default(),
         throttle: api::throttle::Throttle::default(),
+        limits,
     }))
 }
 
@@ -102,7 +106,8 @@ async fn serve(app: App, listener: TcpListener) -> Result<()> {
     let stop = CancellationToken::new();
     let sweeper = tokio::spawn(sweeper::run(app.clone(), stop.clone()));
     let detector = tokio::spawn(detector::run(app.clone(), stop.clone()));
-    let server = axum::serve(listener, api::router(&app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let service = api::router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
     told_to_stop().await?;
     tracing::info!("stopping: requests under way may end");

@@ -5,14 +5,14 @@ use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ArrayBuilder, Components, ContentBuilder, Info, ObjectBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr,
-    Response, ResponseBuilder, Schema, SchemaFormat,
+    ArrayBuilder, Components, ContentBuilder, HeaderBuilder, Info, Object, ObjectBuilder, OpenApi, OpenApiBuilder,
+    PathItem, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::auth::COOKIE;
-use crate::idempotency;
 use crate::problem::{PROBLEM_JSON, Problem};
+use crate::{idempotency, limit};
 
 const ABOUT: &str = "From sign-up to an approved, verified change on an advertising platform.\n\n\
     Times are RFC 3339 in UTC, days are the advertiser's own, money is `{amount, currency}` with a decimal string. \
@@ -33,9 +33,12 @@ pub fn document(routes: OpenApi) -> OpenApi {
         name_items(name, schema);
         describe_texts(schema);
     }
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
         for (unsafe_method, operation) in operations(item) {
             complete(operation, unsafe_method);
+            if path.starts_with(limit::LIMITED) {
+                operation.responses.responses.insert("429".to_owned(), too_many().into());
+            }
         }
     }
     document
@@ -105,12 +108,27 @@ fn describe_key(parameter: &mut RefOr<Parameter>) {
     }
 }
 
+fn problem() -> ResponseBuilder {
+    let problem = RefOr::Ref(Ref::from_schema_name(Problem::name()));
+    ResponseBuilder::new().content(PROBLEM_JSON, ContentBuilder::new().schema(Some(problem)).build())
+}
+
+/// The answer to who asks too much.
+fn too_many() -> Response {
+    let header =
+        |kind, words: &str| HeaderBuilder::new().schema(Some(Object::with_type(kind))).description(Some(words)).build();
+    let seconds = header(Type::Integer, "Seconds until it is worth asking again.");
+    let policy = header(Type::String, "Each limit: so many requests (`q`) in so many seconds (`w`).");
+    let state = header(Type::String, "What is left of each (`r`), and the seconds until it is whole again (`t`).");
+    let response = problem().description("A limit or a quota is reached; the problem says which, and until when.");
+    let response = response.header("Retry-After", seconds).header("RateLimit-Policy", policy);
+    response.header("RateLimit", state).build()
+}
+
 /// Adds what holds for every operation: the problem that it may answer with, and who may ask.
 fn complete(operation: &mut Operation, changes: bool) {
     operation.parameters.iter_mut().flatten().for_each(describe_key);
-    let problem = RefOr::Ref(Ref::from_schema_name(Problem::name()));
-    let content = ContentBuilder::new().schema(Some(problem)).build();
-    let default: Response = ResponseBuilder::new().description("A problem").content(PROBLEM_JSON, content).build();
+    let default = problem().description("A problem").build();
     operation.responses.responses.insert("default".to_owned(), default.into());
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response

@@ -24,6 +24,8 @@ pub struct Options {
     pub postgres: Option<String>,
     /// Further variables of the worker.
     pub worker: Vec<(String, String)>,
+    /// Further variables of the API.
+    pub api: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -34,6 +36,7 @@ impl Default for Options {
             sandbox: vec!["--report-delay-seconds".into(), "1".into()],
             postgres: None,
             worker: Vec::new(),
+            api: Vec::new(),
         }
     }
 }
@@ -77,7 +80,7 @@ impl Stack {
         let warehouse = path.join("warehouse");
         let variables = variables(&database, &temporal, &sandbox, &warehouse, options.tick_seconds);
         let worker = start_worker(path, &variables, &options.worker)?;
-        let (api, url) = start_api(path, &variables).await?;
+        let (api, url) = start_api(path, "api", &variables, &options.api).await?;
         let worker_variables = options.worker;
         Ok(Self { worker, api, sandbox, temporal, database, url, warehouse, variables, worker_variables, folder })
     }
@@ -115,6 +118,14 @@ impl Stack {
     pub fn restart_worker(&mut self) -> Result<()> {
         self.worker = start_worker(self.folder.path(), &self.variables, &self.worker_variables)?;
         Ok(())
+    }
+
+    /// Starts a second replica of the API beside the first; its process and where it listens.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn second_api(&self, more: &[(String, String)]) -> Result<(Process, String)> {
+        start_api(self.folder.path(), "api-2", &self.variables, more).await
     }
 
     /// Keeps the logs of a failed test where the person who ran it can read them, and says where.
@@ -167,15 +178,20 @@ fn start_worker(folder: &Path, variables: &[(String, String)], more: &[(String, 
     Process::start("worker", &mut command, folder)
 }
 
-async fn start_api(folder: &Path, variables: &[(String, String)]) -> Result<(Process, String)> {
-    let address_file = folder.join("api.address");
+async fn start_api(
+    folder: &Path,
+    name: &str,
+    variables: &[(String, String)],
+    more: &[(String, String)],
+) -> Result<(Process, String)> {
+    let address_file = folder.join(format!("{name}.address"));
     let port = crate::process::free_port()?;
     let url = format!("http://127.0.0.1:{port}");
     let mut command = Command::new(program("api")?);
-    command.envs(variables.iter().cloned());
+    command.envs(variables.iter().cloned()).envs(more.iter().cloned());
     command.env("CLP_LISTEN", format!("127.0.0.1:{port}")).env("CLP_PUBLIC_URL", &url);
     command.env("CLP_ADDRESS_FILE", &address_file);
-    let mut process = Process::start("api", &mut command, folder)?;
+    let mut process = Process::start(name, &mut command, folder)?;
     until("the api", UP, || {
         let alive = process.check();
         let up = address_file.exists();

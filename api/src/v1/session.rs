@@ -221,9 +221,7 @@ fn is_email(text: &str) -> bool {
 async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result<(SetCookie, axum::Json<Me>)> {
     let SessionIn { email, password } = input;
     let email = email.trim().to_lowercase();
-    if !app.throttle.admit(&email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.throttle.admit(&email)?;
     let found = user::sign_in_lookup(&app.store, &email).await?;
     let stored = found.as_ref().map(|found| found.password_hash.clone());
     let fits =

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
 use lakehouse::Lake;
+use runtime::settings::Limits;
 use runtime::{Environment, Settings, Vault};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -38,10 +39,15 @@ impl World {
 
     /// An application that browsers reach at this address.
     pub(crate) async fn with(public_url: &str) -> Self {
+        Self::limited(public_url, Limits::default()).await
+    }
+
+    /// An application that answers only so many requests.
+    pub(crate) async fn limited(public_url: &str, limits: Limits) -> Self {
         let database = TestDatabase::create("api").await.unwrap();
         store::migrate(&database.url("clp_owner")).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(&database.url("clp_app"), folder.path(), public_url);
+        let settings = settings(&database.url("clp_app"), folder.path(), public_url, limits);
         let app = App::new(Parts {
             store: Store::connect(&database.url("clp_app"), 10).await.unwrap(),
             lake: Lake::open(&settings.warehouse).unwrap(),
@@ -49,6 +55,7 @@ impl World {
             vault: Vault::new(&settings.master_key).unwrap(),
             clock: Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap())),
             web: folder.path().join("web"),
+            limits: api::limit::Limits::new(&settings.limits).unwrap(),
             settings,
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
@@ -84,7 +91,7 @@ impl World {
     }
 }
 
-fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> Settings {
+fn settings(database_url: &str, folder: &std::path::Path, public_url: &str, limits: Limits) -> Settings {
     let environment = Environment {
         name: "dv360.sandbox".to_owned(),
         platform: domain::Platform::Dv360,
@@ -106,6 +113,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
         clock_file: None,
         public_url: public_url.to_owned(),
         tick_seconds: 900,
+        limits,
         environments: [(environment.name.clone(), environment)].into(),
     }
 }

@@ -6,6 +6,7 @@ mod authorisation;
 mod coverage;
 mod document;
 mod harness;
+mod limits;
 mod onboarding;
 mod organisations;
 mod problems;

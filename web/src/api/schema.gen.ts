@@ -2124,6 +2124,21 @@ export interface operations {
           "application/json": components["schemas"]["Page_AuditEntry"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2162,6 +2177,21 @@ export interface operations {
           "application/json": components["schemas"]["Page_CampaignSummary"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2192,6 +2222,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Campaign"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2226,6 +2271,21 @@ export interface operations {
           "application/json": components["schemas"]["Series"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2253,6 +2313,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Connection"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2285,6 +2360,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Connection"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2326,6 +2416,21 @@ export interface operations {
           "application/json": components["schemas"]["Connection"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2361,6 +2466,21 @@ export interface operations {
           "application/json": components["schemas"]["ConsentOut"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2394,6 +2514,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -2431,6 +2566,21 @@ export interface operations {
           "application/json": components["schemas"]["EvaluationStarted"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2463,6 +2613,21 @@ export interface operations {
           "application/json": components["schemas"]["Evaluation"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2492,6 +2657,21 @@ export interface operations {
           "application/json": components["schemas"]["Me"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2519,6 +2699,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Member"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2557,6 +2752,21 @@ export interface operations {
           "application/json": components["schemas"]["Member"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2589,6 +2799,21 @@ export interface operations {
       /** @description None has begun. */
       404: {
         headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
           [name: string]: unknown;
         };
         content: {
@@ -2640,6 +2865,21 @@ export interface operations {
           "application/json": components["schemas"]["Onboarding"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2676,6 +2916,21 @@ export interface operations {
           "application/json": components["schemas"]["Onboarding"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2706,6 +2961,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Onboarding"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2742,6 +3012,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["ConsentOut"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2789,6 +3074,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2818,6 +3118,21 @@ export interface operations {
           "application/json": components["schemas"]["Items_OrganisationItem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2845,6 +3160,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Overview"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2877,6 +3207,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2915,6 +3260,21 @@ export interface operations {
           "application/json": components["schemas"]["Page_Proposal"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2945,6 +3305,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Proposal"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2989,6 +3364,21 @@ export interface operations {
       /** @description As asked. */
       409: {
         headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
           [name: string]: unknown;
         };
         content: {
@@ -3043,6 +3433,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3091,6 +3496,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3118,6 +3538,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Role"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3156,6 +3591,21 @@ export interface operations {
           "application/json": components["schemas"]["Role"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3192,6 +3642,21 @@ export interface operations {
           "application/json": components["schemas"]["Role"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3222,6 +3687,21 @@ export interface operations {
         };
         content?: never;
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3249,6 +3729,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Rule"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3290,6 +3785,21 @@ export interface operations {
           "application/json": components["schemas"]["Rule"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3324,6 +3834,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Page_Run"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3362,6 +3887,21 @@ export interface operations {
           "application/json": components["schemas"]["RunStarted"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3392,6 +3932,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["RunDetail"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3436,6 +3991,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3462,6 +4032,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -3496,6 +4081,21 @@ export interface operations {
           "application/json": components["schemas"]["Me"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3523,6 +4123,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_SessionItem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3554,6 +4169,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -3591,6 +4221,21 @@ export interface operations {
       /** @description As asked. */
       409: {
         headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
           [name: string]: unknown;
         };
         content: {
