@@ -105,7 +105,7 @@ need_toolchains() {
     [ ${#problems[@]} = 0 ] || { printf 'error: %s\n' "${problems[@]}" >&2; exit 1; }
 }
 
-# need_packages WHAT...: sees that the system's packages for compiler, postgresql, browser and python are there. Root installs
+# need_packages WHAT...: sees that the system's packages for compiler, postgresql, redis, browser and python are there. Root installs
 # those that are missing; anybody else is told all of them at once.
 need_packages() {
     local what missing=()
@@ -115,6 +115,7 @@ need_packages() {
             postgresql)
                 { have initdb || compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; } && have psql ||
                     missing+=(postgresql) ;;
+            redis) have redis-server || missing+=(redis-server) ;;
             # The invented agency has campaigns with Japanese names: without a font for them they are boxes.
             browser) [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || missing+=(chromium)
                 have_japanese_font || missing+=(fonts-ipafont-gothic) ;;
@@ -129,7 +130,8 @@ need_packages() {
     say "installing ${missing[*]}"
     (flock 9
         case " ${missing[*]} " in *" postgresql "*) no_main_cluster ;; esac
-        apt-get -qq update && DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+        # At run level 1 a package's servers are not started.
+        apt-get -qq update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
             apt-get -qq install -y --no-install-recommends "${missing[@]}"
     ) 9>"$CLP_CACHE/apt.lock" >"$CLP_CACHE/apt.log" 2>&1 ||
         { tail -5 "$CLP_CACHE/apt.log" >&2; die "could not install ${missing[*]}: see $CLP_CACHE/apt.log"; }

@@ -13,6 +13,7 @@ use runtime::Settings;
 use store::Store;
 
 use crate::engine::Engine;
+use crate::limit::Limits;
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Holds back mails to who did not ask for them.
     pub forgotten: Throttle,
+    /// Holds back who asks too much.
+    pub limits: Limits,
 }
 
 impl fmt::Debug for Parts {

@@ -91,7 +91,8 @@ impl Needs {
     }
 
     /// What a request needs; `None` for one that nobody may send.
-    fn find(&self, method: &Method, route: &str) -> Option<Need> {
+    #[must_use]
+    pub fn find(&self, method: &Method, route: &str) -> Option<Need> {
         if route == DOCUMENT {
             return Some(Need::Anybody);
         }

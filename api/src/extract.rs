@@ -1,5 +1,7 @@
 //! What handlers take from a request: parsed, or refused with a problem that names the field.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use axum::body::Bytes;
@@ -7,10 +9,15 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::app::App;
-use crate::problem::{Error, Result};
+use crate::problem::{Error, FieldProblem, Result};
+
+/// The longest reason that a person can give.
+pub const LONGEST_REASON: usize = 500;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -41,7 +48,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let Object(value) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
         let message = error.inner().to_string();
         Error::invalid(pointer(&path, &message), in_words(&message))
@@ -73,6 +80,53 @@ fn in_words(message: &str) -> String {
         unknown if unknown.starts_with("unknown field") => "There is no such field.".to_owned(),
         other => format!("This can't be read: {other}."),
     }
+}
+
+/// What is an object in the document. Serde alone would take a list of a struct's values for it as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_any(ObjectVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
+/// A text of a form without the space around it: 1 to `most` characters, none of which can't be seen. Where it may have
+/// several lines, those that break and indent them may be seen.
+///
+/// # Errors
+/// What is wrong with the field.
+pub fn text(pointer: &str, text: &str, most: usize, lines: bool) -> std::result::Result<String, FieldProblem> {
+    let trimmed = text.trim();
+    let unseen = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
+    // The space counts too, so that the document can say how long the text may be.
+    if trimmed.is_empty() || text.chars().count() > most || text.chars().any(unseen) {
+        return Err(FieldProblem::new(pointer, format!("This must have 1 to {most} characters.")));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// Why somebody did something, in their words.
+///
+/// # Errors
+/// [`Error::Invalid`] when there are none, or too many.
+pub fn reason(words: &str) -> Result<String> {
+    text("/reason", words, LONGEST_REASON, true).map_err(|field| Error::Invalid { fields: vec![field] })
 }
 
 /// An id in the path. A text that is no id of the wanted kind names nothing.
@@ -113,7 +167,6 @@ fn bad_query(rejection: &QueryRejection) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::FieldProblem;
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -145,5 +198,23 @@ mod tests {
         assert_eq!(pointer(r#"{"name": "a", "inner": {}}"#), "/inner/counts");
         assert_eq!(pointer(r#"{"name": "a", "inner": {"counts": [1, "b"]}}"#), "/inner/counts/1");
         assert_eq!(pointer(r#"{"name": "a"} more"#), "");
+    }
+
+    #[test]
+    fn a_list_is_no_object_however_well_its_values_fit() {
+        assert_eq!(refused(r#"["a", {"counts": []}]"#)[0].pointer, "");
+        assert_eq!(refused("null")[0].message, "This can't be read: invalid type: null, expected an object.");
+        let nested = serde_json::from_str::<Option<Object<Inner>>>("[[1]]");
+        assert!(nested.is_err() && serde_json::from_str::<Option<Object<Inner>>>("null").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_text_has_something_to_see() {
+        assert_eq!(text("/a", " Ana ", 5, false).unwrap(), "Ana");
+        assert_eq!(text("/a", "two\nlines", 10, true).unwrap(), "two\nlines");
+        for odd in ["", "  ", "too long", "a\0", "a\nb", " Ana  "] {
+            assert_eq!(text("/a", odd, 5, false).unwrap_err().pointer, "/a", "{odd:?}");
+        }
+        assert!(text("/a", "a\0", 5, true).is_err());
     }
 }

@@ -29,40 +29,56 @@ use crate::problem::{Error, Problem, Result, chain};
 
 /// The header.
 pub const HEADER: &str = "Idempotency-Key";
-const LONGEST_KEY: usize = 200;
+/// Keys have at most so many characters.
+pub const LONGEST_KEY: usize = 200;
+/// Which characters they have.
+pub const KEY_PATTERN: &str = "^[!-~]+$";
 /// Operations that are safe to repeat as they are.
 const FREELY_REPEATED: [&str; 2] = ["startConsent", "reconnectConnection"];
 
-/// Which operations take a key, by method and route; true for those that need one.
+/// What an operation does with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It is done once for each key, and needs one.
+    Needed,
+    /// It is done once for each key.
+    Taken,
+    /// It is done anew each time.
+    Ignored,
+}
+
+/// Which operations take a key, by method and route.
 #[derive(Debug, Default)]
-pub struct Keyed(HashMap<(Method, String), bool>);
+pub struct Keyed(HashMap<(Method, String), Use>);
 
 impl Keyed {
     /// Reads the operations from the document.
     #[must_use]
     pub fn of(document: &OpenApi) -> Self {
         let keyed = openapi::all(document)
-            .filter_map(|(method, path, operation)| Some(((method, path.to_owned()), needs_key(operation)?)));
+            .filter_map(|(method, path, operation)| Some(((method, path.to_owned()), use_of_key(operation)?)));
         Self(keyed.collect())
     }
 
-    fn needs(&self, parts: &Parts) -> Option<bool> {
+    fn find(&self, parts: &Parts) -> Option<Use> {
         let route = parts.extensions.get::<MatchedPath>()?.as_str();
         self.0.get(&(parts.method.clone(), route.to_owned())).copied()
     }
 }
 
-fn needs_key(operation: &Operation) -> Option<bool> {
-    if operation.operation_id.as_deref().is_some_and(|id| FREELY_REPEATED.contains(&id)) {
-        return None;
-    }
+fn use_of_key(operation: &Operation) -> Option<Use> {
     let parameters = operation.parameters.as_ref()?.iter().filter_map(|parameter| match parameter {
         RefOr::T(parameter) => Some(parameter),
         RefOr::Ref(_) => None,
     });
     let mut headers = parameters.filter(|parameter| matches!(parameter.parameter_in, ParameterIn::Header));
     let key = headers.find(|parameter| parameter.name.eq_ignore_ascii_case(HEADER))?;
-    Some(matches!(key.required, Required::True))
+    let freely_repeated = operation.operation_id.as_deref().is_some_and(|id| FREELY_REPEATED.contains(&id));
+    Some(match key.required {
+        _ if freely_repeated => Use::Ignored,
+        Required::True => Use::Needed,
+        Required::False => Use::Taken,
+    })
 }
 
 /// The key of a request, for handlers that pass it on.
@@ -91,10 +107,10 @@ pub async fn once(
     next: Next,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let Some(needed) = keyed.needs(&parts) else { return next.run(Request::from_parts(parts, body)).await };
-    let key = match key(&parts, needed) {
-        Ok(Some(key)) => key,
-        Ok(None) => return next.run(Request::from_parts(parts, body)).await,
+    let Some(used) = keyed.find(&parts) else { return next.run(Request::from_parts(parts, body)).await };
+    let key = match key(&parts, used == Use::Needed) {
+        Ok(Some(key)) if used != Use::Ignored => key,
+        Ok(_) => return next.run(Request::from_parts(parts, body)).await,
         Err(error) => return error.into_response(),
     };
     match begin(&app, &mut parts, body, &key).await {
@@ -111,9 +127,12 @@ pub async fn once(
 fn key(parts: &Parts, needed: bool) -> Result<Option<String>> {
     let text = parts.headers.get(HEADER).map(|value| value.to_str().unwrap_or_default().trim());
     match text {
-        Some(text) if (1..=LONGEST_KEY).contains(&text.len()) => Ok(Some(text.to_owned())),
+        Some(text) if (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) => {
+            Ok(Some(text.to_owned()))
+        }
         Some(_) => {
-            let detail = format!("The header {HEADER} must have 1 to {LONGEST_KEY} characters.");
+            let detail =
+                format!("The header {HEADER} must have 1 to {LONGEST_KEY} characters, all of ASCII, no space.");
             Err(Error::protocol(StatusCode::BAD_REQUEST, detail))
         }
         None if needed => Err(Error::refused(ErrorCode::IdempotencyKeyMissing)),

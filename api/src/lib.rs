@@ -14,6 +14,7 @@ pub mod extract;
 pub mod freshness;
 pub mod health;
 pub mod idempotency;
+pub mod limit;
 pub mod mail;
 pub mod middleware;
 mod oidc;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use api::engine::Engine;
+use api::limit::Limits;
 use api::{App, Parts, detector, static_files, sweeper, telemetry};
 use clap::Parser;
 use keys::{Codec, Master, Vault};
@@ -90,6 +91,8 @@ async fn connect() -> Result<App> {
     let store = store.context("can't connect to the database that CLP_DATABASE_URL names")?;
     let codec = Codec::open(store.clone(), master, Arc::clone(&clock)).await;
     let codec = codec.context("the keys for the payloads of workflows can't be used")?;
+    let limits = Limits::new(&settings.limits).map_err(anyhow::Error::from_boxed);
+    let limits = limits.context("CLP_REDIS_URL can't be used")?;
     let lake = Lake::open(&settings.warehouse).context("can't open the warehouse that CLP_WAREHOUSE names")?;
     let mailer = api::mail::Mailer::new(settings.mail.as_ref()).map_err(anyhow::Error::from_boxed)?;
     Ok(App::new(Parts {
@@ -105,6 +108,7 @@ async fn connect() -> Result<App> {
         passwords: api::password::Passwords::default(),
         throttle: api::throttle::Throttle::default(),
         forgotten: api::throttle::Throttle::default(),
+        limits,
     }))
 }
 
@@ -113,7 +117,8 @@ async fn serve(app: App, listener: TcpListener) -> Result<()> {
     let stop = CancellationToken::new();
     let sweeper = tokio::spawn(sweeper::run(app.clone(), stop.clone()));
     let detector = tokio::spawn(detector::run(app.clone(), stop.clone()));
-    let server = axum::serve(listener, api::router(&app)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let service = api::router(&app).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service).with_graceful_shutdown(stop.clone().cancelled_owned());
     let server = tokio::spawn(server.into_future());
     told_to_stop().await?;
     tracing::info!("stopping: requests under way may end");

@@ -1,16 +1,18 @@
 //! The API's document: OpenAPI 3.1, made from the handlers, checked in as `api/openapi.json`.
 
 use axum::http::Method;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ArrayBuilder, Components, ContentBuilder, Info, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Response,
-    ResponseBuilder, Schema,
+    ArrayBuilder, Components, ContentBuilder, HeaderBuilder, Info, Object, ObjectBuilder, OpenApi, OpenApiBuilder,
+    PathItem, Ref, RefOr, Response, ResponseBuilder, Schema, SchemaFormat,
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::auth::COOKIE;
 use crate::problem::{PROBLEM_JSON, Problem};
+use crate::{idempotency, limit};
 
 const ABOUT: &str = "From sign-up to an approved, verified change on an advertising platform.\n\n\
     Times are RFC 3339 in UTC, days are the advertiser's own, money is `{amount, currency}` with a decimal string. \
@@ -27,10 +29,16 @@ pub fn document(routes: OpenApi) -> OpenApi {
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(COOKIE))));
     let csrf = ApiKeyValue::with_description("X-Requested-With", "Always `clp`: keeps other sites' forms out.");
     components.add_security_scheme("csrf", SecurityScheme::ApiKey(ApiKey::Header(csrf)));
-    components.schemas.iter_mut().for_each(|(name, schema)| name_items(name, schema));
-    for item in document.paths.paths.values_mut() {
+    for (name, schema) in &mut components.schemas {
+        name_items(name, schema);
+        describe_texts(schema);
+    }
+    for (path, item) in &mut document.paths.paths {
         for (unsafe_method, operation) in operations(item) {
             complete(operation, unsafe_method);
+            if path.starts_with(limit::LIMITED) {
+                operation.responses.responses.insert("429".to_owned(), too_many().into());
+            }
         }
     }
     document
@@ -50,6 +58,22 @@ fn name_items(list: &str, schema: &mut RefOr<Schema>) {
     if let RefOr::T(Schema::Object(object)) = schema {
         let items = ArrayBuilder::new().items(Ref::from_schema_name(item)).description(Some("The items.")).build();
         object.properties.insert("items".to_owned(), Schema::Array(items).into());
+    }
+}
+
+/// What `extract::text` takes, for fields whose format is `line` or `text`.
+fn describe_texts(schema: &mut RefOr<Schema>) {
+    let RefOr::T(Schema::Object(object)) = schema else { return };
+    for property in object.properties.values_mut() {
+        let RefOr::T(Schema::Object(text)) = property else { continue };
+        let Some(SchemaFormat::Custom(format)) = &text.format else { continue };
+        let unseen = match format.as_str() {
+            "line" => r"\x00-\x1f\x7f-\x9f",
+            "text" => r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f",
+            _ => continue,
+        };
+        text.min_length = Some(1);
+        text.pattern = Some(format!(r"^[^{unseen}]*[^\s\x00-\x1f\x7f-\x9f][^{unseen}]*$"));
     }
 }
 
@@ -73,11 +97,38 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (bool, &mut Operation
     safe.chain(changing.into_iter().flatten().map(|operation| (true, operation)))
 }
 
+/// What an idempotency key may be, wherever one is taken.
+fn describe_key(parameter: &mut RefOr<Parameter>) {
+    if let RefOr::T(parameter) = parameter
+        && parameter.name == idempotency::HEADER
+    {
+        let key = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+        let key = key.max_length(Some(idempotency::LONGEST_KEY)).pattern(Some(idempotency::KEY_PATTERN));
+        parameter.schema = Some(Schema::Object(key.build()).into());
+    }
+}
+
+fn problem() -> ResponseBuilder {
+    let problem = RefOr::Ref(Ref::from_schema_name(Problem::name()));
+    ResponseBuilder::new().content(PROBLEM_JSON, ContentBuilder::new().schema(Some(problem)).build())
+}
+
+/// The answer to who asks too much.
+fn too_many() -> Response {
+    let header =
+        |kind, words: &str| HeaderBuilder::new().schema(Some(Object::with_type(kind))).description(Some(words)).build();
+    let seconds = header(Type::Integer, "Seconds until it is worth asking again.");
+    let policy = header(Type::String, "Each limit: so many requests (`q`) in so many seconds (`w`).");
+    let state = header(Type::String, "What is left of each (`r`), and the seconds until it is whole again (`t`).");
+    let response = problem().description("A limit or a quota is reached; the problem says which, and until when.");
+    let response = response.header("Retry-After", seconds).header("RateLimit-Policy", policy);
+    response.header("RateLimit", state).build()
+}
+
 /// Adds what holds for every operation: the problem that it may answer with, and who may ask.
 fn complete(operation: &mut Operation, changes: bool) {
-    let problem = RefOr::Ref(Ref::from_schema_name(Problem::name()));
-    let content = ContentBuilder::new().schema(Some(problem)).build();
-    let default: Response = ResponseBuilder::new().description("A problem").content(PROBLEM_JSON, content).build();
+    operation.parameters.iter_mut().flatten().for_each(describe_key);
+    let default = problem().description("A problem").build();
     operation.responses.responses.insert("default".to_owned(), default.into());
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response

@@ -3,6 +3,8 @@
 //! An error is logged here, once, and nothing of its source is shown: no SQL, no path, no secret. What a problem says
 //! comes from the catalogue of `domain::ErrorCode`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -10,6 +12,8 @@ use domain::ErrorCode;
 use domain::error_code::{Class, Explanation};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::limit;
 
 /// The media type of a problem (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -122,6 +126,16 @@ pub enum Error {
         /// What was broken.
         detail: String,
     },
+    /// A limit is reached, for a while.
+    #[error("refused for {wait:?}: {code}")]
+    Limited {
+        /// The reason.
+        code: ErrorCode,
+        /// Which limit, and when it is free again.
+        detail: String,
+        /// How long it holds.
+        wait: Duration,
+    },
     /// The control plane refused or failed.
     #[error("could not use the store")]
     Store(#[from] store::Error),
@@ -197,6 +211,7 @@ impl Error {
     pub fn problem(&self) -> Problem {
         match self {
             Self::Refused { code, detail } => Problem::of(*code).detailed(detail.as_deref()),
+            Self::Limited { code, detail, .. } => Problem::of(*code).detailed(Some(detail.as_str())),
             Self::Invalid { fields } => Problem { errors: fields.clone(), ..Problem::of(ErrorCode::InvalidRequest) },
             Self::Protocol { status, detail } => protocol_problem(*status, detail),
             Self::Unsent { unharmed, .. } => Problem {
@@ -336,7 +351,11 @@ impl IntoResponse for Error {
             let code = &problem.code;
             tracing::warn!(problem.code = %code, error = %chain(&self), "answered with {code}: {}", chain(&self));
         }
-        problem.into_response()
+        let mut response = problem.into_response();
+        if let Self::Limited { wait, .. } = self {
+            response.headers_mut().insert(header::RETRY_AFTER, limit::whole_seconds(wait).into());
+        }
+        response
     }
 }
 

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::authorise::Needs;
 use crate::idempotency::Keyed;
 use crate::middleware::{MOST_BODY_BYTES, REQUEST_ID};
-use crate::{authorise, health, idempotency, middleware, openapi, static_files, telemetry, v1};
+use crate::{authorise, health, idempotency, limit, middleware, openapi, static_files, telemetry, v1};
 
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(health::routes()).nest("/api/v1", v1::routes())
@@ -45,6 +45,7 @@ pub fn router(app: &App) -> Router {
         .layer(from_fn(middleware::refuse_forged))
         .layer(from_fn(middleware::limit_time))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))
+        .layer(from_fn_with_state((app.clone(), needs.clone()), limit::limited))
         .layer(from_fn_with_state((app.clone(), needs), authorise::permitted))
         .layer(from_fn_with_state((app.clone(), keyed), idempotency::once));
     let outer = ServiceBuilder::new()

@@ -26,7 +26,10 @@ pub async fn run(app: App, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = upkeep.tick() => telemetry::upkeep(),
+            _ = upkeep.tick() => {
+                telemetry::upkeep();
+                app.limits.upkeep();
+            }
             _ = ticks.tick() => trouble = tell(sweep(&app).await, trouble),
         }
     }

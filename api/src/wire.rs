@@ -3,9 +3,13 @@
 //! They mirror domain types and are converted here, so that a new variant in the domain does not compile until the wire
 //! has a word for it.
 
+use domain::Permission;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use strum::IntoEnumIterator as _;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
 
 /// Digits after the point that an amount has at most on the wire: millionths, the platforms' own unit.
 const MOST_DIGITS: u32 = 6;
@@ -209,6 +213,30 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page begins; null on the last page.
     pub next_cursor: Option<String>,
+}
+
+/// Defines the schema of a text that is parsed in its handler.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident = $schema:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {}
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                Schema::Object($schema.schema_type(Type::String).build()).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    )*};
+}
+
+texts! {
+    /// The name of a permission.
+    PermissionName = ObjectBuilder::new().enum_values(Some(Permission::iter().map(|permission| permission.to_string())));
+    /// The id of an advertiser.
+    AccountIdText = ObjectBuilder::new().pattern(Some("^acc_[0-9a-f]{32}$"));
 }
 
 /// A request without content: an empty object.

@@ -9,6 +9,7 @@ mod faults;
 mod histories;
 mod journey;
 mod kills;
+mod limits;
 mod onboardings;
 mod pyiceberg;
 mod recovery;

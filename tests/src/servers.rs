@@ -265,3 +265,55 @@ impl Sandbox {
         Ok(Self { process, url: url.trim().to_owned(), clock_file })
     }
 }
+
+/// A Redis server of its own, that keeps nothing.
+#[derive(Debug)]
+pub struct Redis {
+    /// The process.
+    pub process: Process,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start(folder: &Path) -> Result<Self> {
+        let port = free_port()?;
+        let process = Self::launch(folder, port)?;
+        let redis = Self { process, folder: folder.to_path_buf(), port };
+        redis.wait().await?;
+        Ok(redis)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Starts it again on the same port after it was killed.
+    ///
+    /// # Errors
+    /// When it does not come up again.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process = Self::launch(&self.folder, self.port)?;
+        self.wait().await
+    }
+
+    fn launch(folder: &Path, port: u16) -> Result<Process> {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        command.current_dir(folder);
+        Process::start("redis", &mut command, folder)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        until("Redis", UP, || async {
+            Ok(tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.is_ok().then_some(()))
+        })
+        .await
+    }
+}

@@ -27,6 +27,8 @@ pub struct Options {
     pub postgres: Option<String>,
     /// Further variables of the worker.
     pub worker: Vec<(String, String)>,
+    /// Further variables of the API.
+    pub api: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             sandbox: vec!["--report-delay-seconds".into(), "1".into()],
             postgres: None,
             worker: Vec::new(),
+            api: Vec::new(),
         }
     }
 }
@@ -80,7 +83,7 @@ impl Stack {
         let warehouse = path.join("warehouse");
         let variables = variables(&database, &temporal, &sandbox, &warehouse, options.tick_seconds);
         let worker = start_worker(path, &variables, &options.worker)?;
-        let (api, url) = start_api(path, &variables).await?;
+        let (api, url) = start_api(path, "api", &variables, &options.api).await?;
         let worker_variables = options.worker;
         Ok(Self { worker, api, sandbox, temporal, database, url, warehouse, variables, worker_variables, folder })
     }
@@ -143,7 +146,7 @@ impl Stack {
     pub async fn restart_api(&mut self) -> Result<()> {
         self.api.stop(UP)?;
         let port = self.url.rsplit(':').next().and_then(|port| port.parse().ok()).context("the api's port")?;
-        self.api = start_api_on(self.folder.path(), &self.variables, port).await?;
+        self.api = start_api_on(self.folder.path(), "api", &self.variables, port).await?;
         Ok(())
     }
 
@@ -167,6 +170,14 @@ impl Stack {
         let output = command.args(arguments).envs(self.variables.iter().cloned()).output().await?;
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         Ok((output.status.code(), said))
+    }
+
+    /// Starts a second replica of the API beside the first; its process and where it listens.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn second_api(&self, more: &[(String, String)]) -> Result<(Process, String)> {
+        start_api(self.folder.path(), "api-2", &self.variables, more).await
     }
 
     /// Keeps the logs of a failed test where the person who ran it can read them, and says where.
@@ -217,24 +228,29 @@ fn variables(
 
 fn start_worker(folder: &Path, variables: &[(String, String)], more: &[(String, String)]) -> Result<Process> {
     let mut command = Command::new(program("worker")?);
-    command.envs(variables.iter().cloned()).envs(more.iter().cloned());
+    command.envs(variables.iter().cloned());
     Process::start("worker", &mut command, folder)
 }
 
-async fn start_api(folder: &Path, variables: &[(String, String)]) -> Result<(Process, String)> {
-    let port = crate::process::free_port()?;
-    Ok((start_api_on(folder, variables, port).await?, format!("http://127.0.0.1:{port}")))
+async fn start_api(
+    folder: &Path,
+    name: &str,
+    variables: &[(String, String)],
+    more: &[(String, String)],
+) -> Result<(Process, String)> {
+    let (variables, port) = ([variables, more].concat(), crate::process::free_port()?);
+    Ok((start_api_on(folder, name, &variables, port).await?, format!("http://127.0.0.1:{port}")))
 }
 
-async fn start_api_on(folder: &Path, variables: &[(String, String)], port: u16) -> Result<Process> {
-    let address_file = folder.join("api.address");
+async fn start_api_on(folder: &Path, name: &str, variables: &[(String, String)], port: u16) -> Result<Process> {
+    let address_file = folder.join(format!("{name}.address"));
     std::fs::remove_file(&address_file).ok();
     let url = format!("http://127.0.0.1:{port}");
     let mut command = Command::new(program("api")?);
     command.envs(variables.iter().cloned());
     command.env("CLP_LISTEN", format!("127.0.0.1:{port}")).env("CLP_PUBLIC_URL", &url);
     command.env("CLP_ADDRESS_FILE", &address_file);
-    let mut process = Process::start("api", &mut command, folder)?;
+    let mut process = Process::start(name, &mut command, folder)?;
     until("the api", UP, || {
         let alive = process.check();
         let up = address_file.exists();

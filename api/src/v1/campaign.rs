@@ -188,10 +188,11 @@ async fn list(
     let CampaignFilter { cursor, limit, pace, q } = filter;
     let limit = usize::try_from(paging::limit(limit)?).unwrap_or(usize::MAX);
     let after = paging::position::<Rank>(LIST, cursor.as_deref())?;
-    let search = q.unwrap_or_default().trim().to_lowercase();
-    if search.len() > LONGEST_SEARCH {
+    let search = q.unwrap_or_default();
+    if search.chars().count() > LONGEST_SEARCH {
         return Err(Error::invalid("/q", "This may have at most 200 characters."));
     }
+    let search = search.trim().to_lowercase();
     let (campaigns, rule) = read_all(&app, session.org).await?;
     let mut found: Vec<(Rank, CampaignSummary)> = campaigns
         .iter()

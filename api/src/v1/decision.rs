@@ -17,14 +17,13 @@ use workflows::{WriteBack, queues};
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::{Body, Id};
+use crate::extract::{self, Body, Id};
 use crate::idempotency::Key;
 use crate::problem::{Error, Problem, Result};
 use crate::update;
 use crate::v1::proposal::{self, Proposal, Viewer};
 
 const TAG: &str = "proposal";
-const LONGEST_REASON: usize = 500;
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
@@ -46,7 +45,7 @@ pub struct RejectIn {
     /// The `change_hash` of the proposal that was shown.
     pub change_hash: String,
     /// Why, 1 to 500 characters.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(format = "text", max_length = 500)]
     pub reason: String,
 }
 
@@ -55,7 +54,7 @@ pub struct RejectIn {
 #[serde(deny_unknown_fields)]
 pub struct CancelIn {
     /// Why, 1 to 500 characters.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(format = "text", max_length = 500)]
     pub reason: String,
 }
 
@@ -91,7 +90,7 @@ async fn reject(
     Extension(key): Extension<Key>,
     Body(input): Body<RejectIn>,
 ) -> Result<axum::Json<Proposal>> {
-    let reason = Some(reason(&input.reason)?);
+    let reason = Some(extract::reason(&input.reason)?);
     let decision = Decision { verdict: Verdict::Reject, change_hash: Some(input.change_hash), reason };
     decide(&app, &session, id, decision, key).await
 }
@@ -110,16 +109,9 @@ async fn cancel(
     Extension(key): Extension<Key>,
     Body(input): Body<CancelIn>,
 ) -> Result<axum::Json<Proposal>> {
-    let decision = Decision { verdict: Verdict::Cancel, change_hash: None, reason: Some(reason(&input.reason)?) };
+    let decision =
+        Decision { verdict: Verdict::Cancel, change_hash: None, reason: Some(extract::reason(&input.reason)?) };
     decide(&app, &session, id, decision, key).await
-}
-
-fn reason(text: &str) -> Result<String> {
-    let text = text.trim();
-    if (1..=LONGEST_REASON).contains(&text.chars().count()) {
-        return Ok(text.to_owned());
-    }
-    Err(Error::invalid("/reason", format!("This must have 1 to {LONGEST_REASON} characters.")))
 }
 
 /// What a person decided; without a hash, about the change on record.

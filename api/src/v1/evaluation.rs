@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::Id;
+use crate::extract::{Body, Id};
 use crate::idempotency::Key;
 use crate::problem::{Problem, Result};
 use crate::starter;
@@ -84,6 +84,7 @@ async fn start(
     State(app): State<App>,
     session: Session,
     Extension(key): Extension<Key>,
+    _: Body<EmptyIn>,
 ) -> Result<(StatusCode, axum::Json<EvaluationStarted>)> {
     let (id, now) = (DecisionId::from_uuid(key.subject(session.org)), app.now());
     let mut tx = app.store.begin(session.org).await?;

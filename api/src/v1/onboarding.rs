@@ -24,7 +24,7 @@ use crate::extract::Body;
 use crate::idempotency::Key;
 use crate::problem::{Error, FieldProblem, Problem, Result};
 use crate::v1::onboarding_steps;
-use crate::wire::{EmptyIn, Platform};
+use crate::wire::{AccountIdText, EmptyIn, Platform};
 use crate::{starter, update};
 
 const TAG: &str = "onboarding";
@@ -182,7 +182,7 @@ pub enum AccountStatus {
 #[serde(deny_unknown_fields)]
 pub struct AccountsIn {
     /// Their ids; at least one.
-    #[schema(min_items = 1, max_items = 5000)]
+    #[schema(min_items = 1, max_items = 5000, value_type = Vec<AccountIdText>)]
     pub account_ids: Vec<String>,
 }
 
@@ -192,7 +192,11 @@ pub struct AccountsIn {
     params(("Idempotency-Key" = String, Header, description = "Names this request; the same key gets the same answer.")),
     request_body = EmptyIn,
     responses((status = 201, body = Onboarding), (status = 200, body = Onboarding, description = "It had begun before.")))]
-async fn start(State(app): State<App>, session: Session) -> Result<(StatusCode, axum::Json<Onboarding>)> {
+async fn start(
+    State(app): State<App>,
+    session: Session,
+    _: Body<EmptyIn>,
+) -> Result<(StatusCode, axum::Json<Onboarding>)> {
     let now = app.now();
     let mut tx = app.store.begin(session.org).await?;
     if rows::latest(&mut tx).await?.is_some_and(|known| known.state == rows::State::Done) {

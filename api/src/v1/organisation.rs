@@ -9,12 +9,11 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::Body;
-use crate::problem::{Error, Problem, Result};
+use crate::extract::{self, Body};
+use crate::problem::{Problem, Result};
 use crate::v1::session::Organisation;
 
 const TAG: &str = "organisation";
-const LONGEST_REASON: usize = 500;
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
@@ -28,7 +27,7 @@ pub struct FreezeIn {
     /// True: nothing is sent to a platform any more. False: approved changes are sent again.
     pub frozen: bool,
     /// Why; it is kept in the audit trail.
-    #[schema(min_length = 1, max_length = 500)]
+    #[schema(format = "text", max_length = 500)]
     pub reason: String,
 }
 
@@ -45,12 +44,9 @@ async fn freeze(
     Body(input): Body<FreezeIn>,
 ) -> Result<axum::Json<Organisation>> {
     let FreezeIn { frozen, reason } = input;
-    let reason = reason.trim();
-    if !(1..=LONGEST_REASON).contains(&reason.chars().count()) {
-        return Err(Error::invalid("/reason", format!("This must have 1 to {LONGEST_REASON} characters.")));
-    }
+    let reason = extract::reason(&reason)?;
     let mut tx = app.store.begin(session.org).await?;
-    organisation::set_frozen(&mut tx, frozen, session.user, Some(reason), app.now()).await?;
+    organisation::set_frozen(&mut tx, frozen, session.user, Some(&reason), app.now()).await?;
     let row = organisation::fetch(&mut tx).await?;
     tx.commit().await?;
     Ok(axum::Json(row.into()))

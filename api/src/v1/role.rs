@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::{ErrorCode, Permission};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use store::role as rows;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,9 +14,9 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::{Body, Id};
+use crate::extract::{self, Body, Id};
 use crate::problem::{Error, Result};
-use crate::wire::Items;
+use crate::wire::{Items, PermissionName};
 
 const TAG: &str = "role";
 const LONGEST_TITLE: usize = 100;
@@ -49,9 +50,10 @@ pub struct Role {
 #[serde(deny_unknown_fields)]
 pub struct RoleIn {
     /// What people call it, 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(format = "line", max_length = 100)]
     pub title: String,
     /// What it allows, by name.
+    #[schema(value_type = Vec<PermissionName>)]
     pub permissions: Vec<String>,
 }
 
@@ -84,7 +86,7 @@ async fn create(
 ) -> Result<(StatusCode, axum::Json<Role>)> {
     let (title, permissions) = check(input)?;
     let mut tx = app.store.begin(session.org).await?;
-    let name = name_of(&title).ok_or(Error::invalid("/title", "This needs a letter from a to z."))?;
+    let name = name_of(&title);
     let made = rows::create(&mut tx, &name, &title, &permissions, session.user, app.now()).await?;
     let made = made.ok_or(Error::Refused {
         code: ErrorCode::Conflict,
@@ -125,10 +127,8 @@ async fn delete(State(app): State<App>, session: Session, Id(name): Id<String>) 
 
 fn check(input: RoleIn) -> Result<(String, BTreeSet<Permission>)> {
     let RoleIn { title, permissions } = input;
-    let title = title.trim().to_owned();
-    if !(1..=LONGEST_TITLE).contains(&title.chars().count()) || title.chars().any(char::is_control) {
-        return Err(Error::invalid("/title", format!("This must have 1 to {LONGEST_TITLE} characters.")));
-    }
+    let title = extract::text("/title", &title, LONGEST_TITLE, false);
+    let title = title.map_err(|field| Error::Invalid { fields: vec![field] })?;
     let mut known = BTreeSet::new();
     for (index, name) in permissions.iter().enumerate() {
         let permission: Option<Permission> = name.parse().ok();
@@ -138,16 +138,23 @@ fn check(input: RoleIn) -> Result<(String, BTreeSet<Permission>)> {
     Ok((title, known))
 }
 
-/// `Campaign manager (DE)` as `campaign_manager_de`.
-fn name_of(title: &str) -> Option<String> {
+/// `Campaign manager (DE)` as `campaign_manager_de`. A title that does not begin with such a letter, and one that consists
+/// of others altogether, gets one.
+fn name_of(title: &str) -> String {
     let words: Vec<String> = title
         .to_lowercase()
         .split(|letter: char| !letter.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect();
-    let name: String = words.join("_").chars().take(LONGEST_NAME).collect();
-    name.starts_with(|letter: char| letter.is_ascii_lowercase()).then_some(name)
+    let mut name = words.join("_");
+    if name.is_empty() {
+        name = hex::encode(&Sha256::digest(title)[..4]);
+    }
+    if !name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+        name.insert_str(0, "role_");
+    }
+    name.chars().take(LONGEST_NAME).collect()
 }
 
 #[cfg(test)]
@@ -156,9 +163,11 @@ mod tests {
 
     #[test]
     fn a_role_s_name_is_made_of_its_title() {
-        assert_eq!(name_of("Campaign manager (DE)").as_deref(), Some("campaign_manager_de"));
-        assert_eq!(name_of("42"), None);
-        assert_eq!(name_of("日本"), None);
+        assert_eq!(name_of("Campaign manager (DE)"), "campaign_manager_de");
+        assert_eq!(name_of("42"), "role_42");
+        assert_eq!(name_of("運用担当"), "role_4720c0b1");
+        assert_eq!(name_of(&"日".repeat(100)).len(), "role_".len() + 8);
+        assert_eq!(name_of(&"9".repeat(100)).len(), LONGEST_NAME);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::{Body, Id};
+use crate::extract::{Body, Id, Object};
 use crate::problem::{Error, FieldProblem, Result};
 use crate::wire::{Finality, Items, decimal};
 
@@ -77,7 +77,8 @@ pub struct RulePatch {
     /// Whether it is evaluated.
     pub enabled: Option<bool>,
     /// Its settings, all of them.
-    pub settings: Option<RuleSettings>,
+    #[schema(value_type = Option<RuleSettings>)]
+    pub settings: Option<Object<RuleSettings>>,
 }
 
 /// All rules of the organisation.
@@ -103,7 +104,7 @@ async fn update(
     Body(patch): Body<RulePatch>,
 ) -> Result<axum::Json<Rule>> {
     let RulePatch { enabled, settings } = patch;
-    let settings = settings.map(PacingRule::try_from).transpose()?;
+    let settings = settings.map(|Object(settings)| PacingRule::try_from(settings)).transpose()?;
     let mut tx = app.store.begin(session.org).await?;
     let rule = rows::update(&mut tx, id, &rows::Update { enabled, settings }, session.user, app.now()).await?;
     tx.commit().await?;

@@ -18,7 +18,7 @@ use workflows::queues;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::{Id, Parameters};
+use crate::extract::{Body, Id, Parameters};
 use crate::idempotency::Key;
 use crate::problem::{Error, Problem, Result};
 use crate::v1::evaluation::WorkState;
@@ -255,6 +255,7 @@ async fn start(
     State(app): State<App>,
     session: Session,
     Extension(key): Extension<Key>,
+    _: Body<EmptyIn>,
 ) -> Result<(StatusCode, axum::Json<RunStarted>)> {
     let now = app.now();
     let mut tx = app.store.begin(session.org).await?;

@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{self, Session, SetCookie};
-use crate::extract::{Body, Id};
+use crate::extract::{self, Body, Id};
 use crate::password;
 use crate::problem::{Error, FieldProblem, Problem, Result};
 use crate::v1::onboarding::Onboarding;
@@ -43,12 +43,13 @@ pub fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 pub struct SignUpIn {
     /// The person's e-mail address.
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 254)]
     pub email: String,
     /// At least 12 characters, and hard to guess.
     #[schema(value_type = String, format = "password", min_length = 12, max_length = 200)]
     pub password: SecretString,
     /// The person's name.
+    #[schema(format = "line", max_length = 200)]
     pub name: String,
     /// The version of the terms that the person agrees to.
     #[schema(example = "1")]
@@ -57,6 +58,7 @@ pub struct SignUpIn {
     #[schema(example = "1")]
     pub privacy_version: String,
     /// The agency's name.
+    #[schema(format = "line", max_length = 200)]
     pub organisation_name: String,
     /// The ISO 4217 code of the currency that the agency reports in.
     #[schema(example = "EUR")]
@@ -189,21 +191,24 @@ async fn sign_up(
 /// Checks all fields, so that a form shows everything that is wrong at once.
 fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
     let SignUpIn { email, password, name, organisation_name, reporting_currency, time_zone, .. } = input;
-    let (email, name, organisation_name) =
-        (email.trim().to_lowercase(), name.trim().to_owned(), organisation_name.trim().to_owned());
+    let email = email.trim().to_lowercase();
+    let weak = password::refusal(&password, "/password", &[&email, &name, &organisation_name]);
+    let name = extract::text("/name", &name, LONGEST_NAME, false);
+    let organisation_name = extract::text("/organisation_name", &organisation_name, LONGEST_NAME, false);
     let (currency, zone) = (reporting_currency.parse::<Currency>().ok(), time_zone.parse::<TimeZone>().ok());
     let checks = [
         (is_email(&email), "/email", "This must be an e-mail address."),
-        (is_name(&name), "/name", "This must have 1 to 200 characters."),
-        (is_name(&organisation_name), "/organisation_name", "This must have 1 to 200 characters."),
+        (name.is_ok(), "/name", "This must have 1 to 200 characters."),
+        (organisation_name.is_ok(), "/organisation_name", "This must have 1 to 200 characters."),
         (currency.is_some(), "/reporting_currency", "This must be the code of a currency, such as EUR."),
         (zone.is_some(), "/time_zone", "This must be the name of a time zone, such as Europe/Berlin."),
     ];
     let wrong = checks.into_iter().filter(|(right, ..)| !right);
     let fields = wrong.map(|(_, pointer, message)| FieldProblem::new(pointer, message));
-    let weak = password::refusal(&password, "/password", &[&email, &name, &organisation_name]);
     let fields: Vec<FieldProblem> = fields.chain(weak).collect();
-    let (Some(reporting_currency), Some(time_zone), true) = (currency, zone, fields.is_empty()) else {
+    let (Some(reporting_currency), Some(time_zone), Ok(name), Ok(organisation_name), true) =
+        (currency, zone, name, organisation_name, fields.is_empty())
+    else {
         return Err(Error::Invalid { fields });
     };
     let password_hash = String::new();
@@ -211,7 +216,7 @@ fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
 }
 
 pub(crate) fn is_name(text: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+    extract::text("", text, LONGEST_NAME, false).is_ok()
 }
 
 /// Something before the @, and a domain after it; whether it receives mail, only a mail tells.
@@ -231,9 +236,7 @@ pub(crate) fn is_email(text: &str) -> bool {
 async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result<(SetCookie, axum::Json<Me>)> {
     let SessionIn { email, password, code } = input;
     let email = email.trim().to_lowercase();
-    if !app.throttle.admit(&email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.throttle.admit(&email)?;
     let found = user::sign_in_lookup(&app.store, &email).await?;
     let stored = found.as_ref().map(|found| found.password_hash.clone());
     let fits =

@@ -13,7 +13,7 @@ use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
 use keys::{Codec, Master, Vault};
 use lakehouse::Lake;
-use runtime::settings::{Legal, Mail};
+use runtime::settings::{Legal, Limits, Mail};
 use runtime::{Environment, MasterKeys, Settings};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -40,15 +40,24 @@ impl World {
 
     /// An application that browsers reach at this address.
     pub(crate) async fn with(public_url: &str) -> Self {
-        Self::mailing(public_url, None).await
+        Self::made(public_url, Limits::default(), None).await
     }
 
     /// One that sends mail through this server.
     pub(crate) async fn mailing(public_url: &str, mail: Option<Mail>) -> Self {
+        Self::made(public_url, Limits::default(), mail).await
+    }
+
+    /// An application that answers only so many requests.
+    pub(crate) async fn limited(public_url: &str, limits: Limits) -> Self {
+        Self::made(public_url, limits, None).await
+    }
+
+    async fn made(public_url: &str, limits: Limits, mail: Option<Mail>) -> Self {
         let database = TestDatabase::create("api").await.unwrap();
         store::migrate(&database.url("clp_owner")).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(&database.url("clp_app"), folder.path(), public_url);
+        let settings = settings(&database.url("clp_app"), folder.path(), public_url, limits);
         let clock = Arc::new(StoppedClock("2026-11-21T12:00:00Z".parse().unwrap()));
         let master = Arc::new(Master::new(&settings.master_keys).unwrap());
         let store = Store::connect(&database.url("clp_app"), 10).await.unwrap();
@@ -62,6 +71,7 @@ impl World {
             vault: Vault::new(master, clock.clone()),
             clock,
             web: folder.path().join("web"),
+            limits: api::limit::Limits::new(&settings.limits).unwrap(),
             settings,
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
@@ -98,7 +108,7 @@ impl World {
     }
 }
 
-fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> Settings {
+fn settings(database_url: &str, folder: &std::path::Path, public_url: &str, limits: Limits) -> Settings {
     let environment = Environment {
         name: "dv360.sandbox".to_owned(),
         platform: domain::Platform::Dv360,
@@ -124,6 +134,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str) -> S
         terms: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/terms") },
         privacy: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/privacy") },
         tick_seconds: 900,
+        limits,
         environments: [(environment.name.clone(), environment)].into(),
     }
 }

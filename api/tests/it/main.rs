@@ -8,6 +8,7 @@ mod coverage;
 mod document;
 mod harness;
 mod invitations;
+mod limits;
 mod mail_server;
 mod onboarding;
 mod organisations;

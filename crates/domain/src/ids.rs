@@ -87,7 +87,10 @@ macro_rules! ids {
                     let rest = text
                         .strip_prefix(concat!($prefix, "_"))
                         .ok_or(IdError::WrongPrefix { expected: $prefix })?;
-                    Uuid::try_parse(rest).map(Self).map_err(|_| IdError::NotAUuid { expected: $prefix })
+                    // As it is written, and in no other way: two texts would name one thing.
+                    let digits = rest.len() == 32 && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                    let uuid = Uuid::try_parse(rest).ok().filter(|_| digits);
+                    uuid.map(Self).ok_or(IdError::NotAUuid { expected: $prefix })
                 }
             }
 

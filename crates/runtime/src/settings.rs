@@ -84,6 +84,44 @@ pub struct Legal {
     pub url: String,
 }
 
+/// So many requests in a minute; all of them may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many, at least 1.
+    pub per_minute: u32,
+}
+
+/// How many requests the API answers. The usual numbers are far above what the web application asks for.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// For one person, in all their browsers.
+    pub user: Rate,
+    /// For one API key.
+    pub api_key: Rate,
+    /// For all members of one organisation, and their keys.
+    pub organisation: Rate,
+    /// For one address of the network, of what is asked without being signed in.
+    pub address: Rate,
+    /// How many proxies in front of the API add to `X-Forwarded-For`; with 0 the header is not believed.
+    pub trusted_proxies: usize,
+    /// Redis, where several replicas are to share the limits.
+    pub redis_url: Option<SecretString>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let rate = |per_minute| Rate { per_minute };
+        Self {
+            user: rate(1_200),
+            api_key: rate(1_200),
+            organisation: rate(6_000),
+            address: rate(300),
+            trusted_proxies: 0,
+            redis_url: None,
+        }
+    }
+}
+
 /// What `api` and `worker` need to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -112,6 +150,8 @@ pub struct Settings {
     pub sso_private: bool,
     /// Seconds between two ticks of an organisation's schedule.
     pub tick_seconds: u32,
+    /// How many requests are answered.
+    pub limits: Limits,
     /// The platforms that can be connected, by the name of their environment.
     pub environments: BTreeMap<String, Environment>,
 }
@@ -157,6 +197,7 @@ impl Settings {
             },
             public_url,
             tick_seconds: number(get, "CLP_TICK_SECONDS", QUARTER_HOUR)?,
+            limits: limits(get)?,
             environments: dv360.into_iter().map(|environment| (environment.name.clone(), environment)).collect(),
         })
     }
@@ -186,6 +227,26 @@ fn dv360(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Environment>, Er
         client_secret: secret(get, "CLP_DV360_CLIENT_SECRET", "the secret of the Google OAuth client")?,
         answer_seconds: number(get, "CLP_DV360_ANSWER_SECONDS", HALF_MINUTE)?,
     }))
+}
+
+fn limits(get: &dyn Fn(&str) -> Option<String>) -> Result<Limits, Error> {
+    let usual = Limits::default();
+    let rate = |name: &str, usual: Rate| match number(get, name, usual.per_minute)? {
+        0 => Err(Error::Unusable { name: name.to_owned(), reason: "it must be at least 1".into() }),
+        per_minute => Ok(Rate { per_minute }),
+    };
+    let redis_url = match get("CLP_REDIS_URL").or_else(|| get("CLP_REDIS_URL_FILE")) {
+        Some(_) => Some(secret(get, "CLP_REDIS_URL", "the Redis that replicas share")?),
+        None => None,
+    };
+    Ok(Limits {
+        user: rate("CLP_USER_REQUESTS_PER_MINUTE", usual.user)?,
+        api_key: rate("CLP_API_KEY_REQUESTS_PER_MINUTE", usual.api_key)?,
+        organisation: rate("CLP_ORGANISATION_REQUESTS_PER_MINUTE", usual.organisation)?,
+        address: rate("CLP_ADDRESS_REQUESTS_PER_MINUTE", usual.address)?,
+        trusted_proxies: number(get, "CLP_TRUSTED_PROXIES", 0)? as usize,
+        redis_url,
+    })
 }
 
 /// A mail server, where one is configured.
@@ -260,6 +321,15 @@ mod tests {
         let settings = read(&LEAST).unwrap();
         assert!(settings.environment_for(Platform::Dv360).is_none());
         assert_eq!(settings.tick_seconds, 900);
+    }
+
+    #[test]
+    fn limits_are_numbers_from_one_on() {
+        let with = |name, value| read(&[LEAST.as_slice(), &[(name, value)]].concat());
+        assert_eq!(with("CLP_USER_REQUESTS_PER_MINUTE", "7").unwrap().limits.user.per_minute, 7);
+        assert_eq!(with("CLP_TRUSTED_PROXIES", "2").unwrap().limits.trusted_proxies, 2);
+        let error = with("CLP_ADDRESS_REQUESTS_PER_MINUTE", "0").unwrap_err().to_string();
+        assert_eq!(error, "CLP_ADDRESS_REQUESTS_PER_MINUTE can't be used: it must be at least 1");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-/** What a role may allow, in the order in which it is shown. The API's document has permissions as plain text only. */
+/** What a role may allow, in the order in which it is shown. */
 export const PERMISSIONS = [
   "delivery.read",
   "runs.read",

@@ -35,7 +35,7 @@ export function RoleForm({ role, onClose }: { role?: Role; onClose: () => void }
     });
   const send = (event: FormEvent) => {
     event.preventDefault();
-    const input = { title: title.trim(), permissions: [...chosen] };
+    const input = { title: title.trim(), permissions: [...chosen] as Permission[] };
     if (input.title === "") {
       setMissing(true);
       titleInput.current?.focus();
