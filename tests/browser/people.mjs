@@ -227,8 +227,9 @@ async function promoting() {
 }
 
 async function deciding() {
-  const { page, button, check } = theirs;
+  const { page, button, check, inbox } = theirs;
   await page.goto(`${base}/approvals`);
+  await inbox().getByRole("link").first().waitFor();
   const yes = await openApprovable(theirs);
   await yes.click();
   await page.getByRole("dialog", { name: "Approve this change?" }).waitFor();
@@ -293,7 +294,7 @@ async function agreeing() {
     await route.fulfill({ response, json: { ...(await response.json()), agreed: false } });
   });
   await page.goto(`${base}/runs`);
-  await heading("Please agree before you go on").waitFor();
+  await heading("Please agree to go on").waitFor();
   await check("agreement");
   await page.unroute("**/api/v1/me");
   await agree(page);

@@ -99,7 +99,7 @@ export const messages = {
   "agree.terms": "Read the terms",
   "agree.privacy": "Read the privacy notice",
   "agree.changed.next": "Read what is there now, tick the box and send the form again.",
-  "agreement.title": "Please agree before you go on",
+  "agreement.title": "Please agree to go on",
   "agreement.lead":
     "The terms or the privacy notice are new since you last agreed. Your data and your work are as you left them.",
   "agreement.button": "Agree and go on",

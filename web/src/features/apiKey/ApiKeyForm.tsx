@@ -4,6 +4,7 @@ import { FOR_KEYS } from "../../api/permissions";
 import { fieldErrors } from "../../api/problem";
 import { useCreateApiKey, useMay } from "../../api/queries";
 import type { NewApiKey, Problem } from "../../api/types";
+import { focusFirst } from "../../ui/focusFirst";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
 
@@ -28,11 +29,13 @@ export function ApiKeyForm({ onClose, onMade }: Props) {
       permissions: (chosen) => (chosen.length === 0 ? text("api-key.permissions.missing") : null),
     },
   });
-  const submit = form.onSubmit(({ name, permissions, days }) =>
-    create.mutate(
-      { name: name.trim(), permissions, expires_in_days: Number(days) },
-      { onSuccess: onMade, onError: (problem) => form.setErrors(keyErrors(problem)) },
-    ),
+  const submit = form.onSubmit(
+    ({ name, permissions, days }) =>
+      create.mutate(
+        { name: name.trim(), permissions, expires_in_days: Number(days) },
+        { onSuccess: onMade, onError: (problem) => form.setErrors(keyErrors(problem)) },
+      ),
+    focusFirst(form),
   );
   return (
     <form noValidate onSubmit={submit}>

@@ -104,6 +104,7 @@ it("is not made without a name and a permission", async () => {
   await userEvent.click(dialog.getByRole("button", { name: "Make the key" }));
   expect(await dialog.findByText("Enter a name")).toBeVisible();
   expect(dialog.getByText("Choose at least one")).toBeVisible();
+  expect(dialog.getByLabelText(/^Name/)).toHaveFocus();
   expect(sent).toEqual([]);
 });
 

@@ -7,6 +7,7 @@ import { fieldErrors } from "../../api/problem";
 import { meQuery, useAcceptInvitation, useInvitation } from "../../api/queries";
 import type { InvitationView, Me, Problem } from "../../api/types";
 import { moment } from "../../format/format";
+import { focusFirst } from "../../ui/focusFirst";
 import { ButtonTo } from "../../ui/links";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading, Nothing } from "../../ui/states";
@@ -205,7 +206,7 @@ function JoinAnew({ token, view, accept }: FormProps) {
         },
       },
     );
-  });
+  }, focusFirst(form));
   return (
     <form noValidate onSubmit={submit}>
       <Stack gap="sm">

@@ -4,6 +4,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { fieldErrors } from "../../api/problem";
 import { useSignUp } from "../../api/queries";
+import { focusFirst } from "../../ui/focusFirst";
 import { AnchorTo } from "../../ui/links";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
@@ -49,7 +50,7 @@ export function SignUp() {
         },
       },
     );
-  });
+  }, focusFirst(form));
   return (
     <EntryPage
       title={text("sign-up.title")}

@@ -22,7 +22,7 @@ function serving() {
   };
 }
 
-const title = "Please agree before you go on";
+const title = "Please agree to go on";
 const box = () => screen.findByRole("checkbox", { name: /^I agree/ });
 const goOn = () => userEvent.click(screen.getByRole("button", { name: "Agree and go on" }));
 

@@ -2,6 +2,7 @@ import { Button, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { isNotEmpty, useForm } from "@mantine/form";
 import { fieldErrors } from "../../api/problem";
 import { useChangePassword } from "../../api/queries";
+import { focusFirst } from "../../ui/focusFirst";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
 import { KnownPassword, NewPassword, newPasswordProblem } from "../session/fields";
@@ -17,11 +18,13 @@ export function ChangePassword() {
       new: (password) => newPasswordProblem(text, password),
     },
   });
-  const submit = form.onSubmit((values) =>
-    change.mutate(values, {
-      onSuccess: form.reset,
-      onError: (problem) => form.setErrors(fieldErrors(problem)),
-    }),
+  const submit = form.onSubmit(
+    (values) =>
+      change.mutate(values, {
+        onSuccess: form.reset,
+        onError: (problem) => form.setErrors(fieldErrors(problem)),
+      }),
+    focusFirst(form),
   );
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="password">
