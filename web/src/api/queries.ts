@@ -175,10 +175,7 @@ export function useChangePassword() {
     send: async (body) => {
       await unwrap(client.PUT("/api/v1/password", { body }));
     },
-    done: (_, queries) => {
-      for (const path of ["/api/v1/sessions", "/api/v1/audit"])
-        void queries.invalidateQueries({ queryKey: ["get", path] });
-    },
+    done: (_, queries) => void queries.invalidateQueries({ queryKey: ["get", "/api/v1/sessions"] }),
   });
 }
 

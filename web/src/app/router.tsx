@@ -13,9 +13,6 @@ import { onSignedOut } from "../api/client";
 import { asProblem } from "../api/problem";
 import { meQuery } from "../api/queries";
 import type { Me } from "../api/types";
-import { AgreementPage } from "../features/session/AgreementPage";
-import { SignIn } from "../features/session/SignIn";
-import { SignUp } from "../features/session/SignUp";
 import { needsWizard } from "../features/onboarding/stages";
 import { NotFound, Pending, ScreenError } from "./fallbacks";
 import {
@@ -59,10 +56,14 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   validateSearch: signInSearch,
-  component: SignIn,
+  component: lazyRouteComponent(() => import("../features/session/SignIn"), "SignIn"),
 });
 
-const signUp = createRoute({ getParentRoute: () => root, path: "/sign-up", component: SignUp });
+const signUp = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-up",
+  component: lazyRouteComponent(() => import("../features/session/SignUp"), "SignUp"),
+});
 
 const agreement = createRoute({
   getParentRoute: () => root,
@@ -72,7 +73,7 @@ const agreement = createRoute({
     const me = await signedIn(context.queries, location.href);
     if (me.agreed) throw redirect({ href: search.return ?? "/" });
   },
-  component: AgreementPage,
+  component: lazyRouteComponent(() => import("../features/session/AgreementPage"), "AgreementPage"),
 });
 
 const forgottenPassword = createRoute({

@@ -13,13 +13,8 @@ import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading, Nothing } from "../../ui/states";
 import { useText } from "../../ui/text";
 import { EntryPage } from "../session/EntryPage";
-import {
-  AgreementBox,
-  KnownPassword,
-  NewPassword,
-  newPasswordProblem,
-  useAgreement,
-} from "../session/fields";
+import { AgreementBox, NewPassword, newPasswordProblem, useAgreement } from "../session/fields";
+import { KnownPassword } from "../session/KnownPassword";
 import { browserZone } from "../session/places";
 import { useLinkSecret } from "../session/useLinkSecret";
 

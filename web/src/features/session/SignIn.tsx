@@ -6,7 +6,7 @@ import { AnchorTo } from "../../ui/links";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
 import { EntryPage } from "./EntryPage";
-import { KnownPassword } from "./fields";
+import { KnownPassword } from "./KnownPassword";
 
 export function SignIn() {
   const text = useText();

@@ -1,4 +1,4 @@
-/** The fields that several forms around signing in have in common. */
+/** What the forms have in common in which somebody chooses a password or agrees to the terms. */
 import { Anchor, Checkbox, Group, PasswordInput, VisuallyHidden } from "@mantine/core";
 import type { GetInputPropsReturnType } from "@mantine/form";
 import { ExternalLink } from "lucide-react";
@@ -7,18 +7,13 @@ import { useTerms } from "../../api/queries";
 import type { Problem, Terms } from "../../api/types";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText, type Text } from "../../ui/text";
+import type { PasswordProps } from "./KnownPassword";
 
 const SHORTEST = 12;
 
 /** How hard it is to guess is for the server to say, which knows lists of leaked ones. */
 export function newPasswordProblem(text: Text, password: string): string | null {
   return [...password].length < SHORTEST ? text("new-password.short") : null;
-}
-
-interface PasswordProps {
-  label: string;
-  /** What `getInputProps` of the form gives. */
-  input: GetInputPropsReturnType;
 }
 
 export function NewPassword({ label, input }: PasswordProps) {
@@ -29,21 +24,6 @@ export function NewPassword({ label, input }: PasswordProps) {
       description={text("new-password.help")}
       name="new-password"
       autoComplete="new-password"
-      required
-      visibilityToggleButtonProps={{ "aria-label": text("session.password.show") }}
-      aria-invalid={input.error ? true : undefined}
-      {...input}
-    />
-  );
-}
-
-export function KnownPassword({ label, input }: PasswordProps) {
-  const text = useText();
-  return (
-    <PasswordInput
-      label={label}
-      name="password"
-      autoComplete="current-password"
       required
       visibilityToggleButtonProps={{ "aria-label": text("session.password.show") }}
       aria-invalid={input.error ? true : undefined}

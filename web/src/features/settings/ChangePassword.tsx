@@ -5,7 +5,8 @@ import { useChangePassword } from "../../api/queries";
 import { focusFirst } from "../../ui/focusFirst";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
-import { KnownPassword, NewPassword, newPasswordProblem } from "../session/fields";
+import { NewPassword, newPasswordProblem } from "../session/fields";
+import { KnownPassword } from "../session/KnownPassword";
 
 /** Another password, for who knows the one until now. */
 export function ChangePassword() {
