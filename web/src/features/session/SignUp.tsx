@@ -29,11 +29,12 @@ export function SignUp() {
       time_zone: browserZone(),
       agreed: false,
     },
+    // In the order of the fields: the first that is wrong gets the focus.
     validate: {
+      organisation_name: isNotEmpty(text("sign-up.organisation.missing")),
       name: isNotEmpty(text("sign-up.name.missing")),
       email: isEmail(text("session.email.wrong")),
       password: (password) => newPasswordProblem(text, password),
-      organisation_name: isNotEmpty(text("sign-up.organisation.missing")),
       agreed: (agreed) => (agreed ? null : text("agree.missing")),
     },
   });

@@ -25,6 +25,14 @@ const holding = (version: string, answers: Answers = {}): Answers => ({
   ...answers,
 });
 
+it("the first field that is wrong gets the focus", async () => {
+  const { sent } = open("/sign-up", holding("1"));
+  const agency = await screen.findByRole("textbox", { name: /Agency/ });
+  await send();
+  await waitFor(() => expect(agency).toHaveFocus());
+  expect(sent).toEqual([]);
+});
+
 it("nobody signs up without agreeing", async () => {
   const { sent } = open("/sign-up", holding("1"));
   await fill();
