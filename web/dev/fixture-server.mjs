@@ -9,7 +9,8 @@
  * Signing up as stuck@… shows a setup that fails.
  * Signing in as empty@agency.example shows the empty states, as broken@agency.example the failed ones, as
  * viewer@agency.example what somebody sees who may only look; planner@… and approver@… may a little more.
- * demo@agency.example is a viewer in a second organisation.
+ * demo@agency.example is a viewer in a second organisation; terms@… has not agreed to the terms that hold now.
+ * The link of an invitation holds until it is used; demo@agency.example is invited to another agency by #known.
  */
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -416,6 +417,146 @@ function changeRole(method, org, name, input) {
   return [201, rolesOf(org).at(-1)];
 }
 
+// ---- invitations, keys and terms ----
+
+const TERMS = {
+  terms: { version: "1", url: "/legal/terms" },
+  privacy: { version: "1", url: "/legal/privacy" },
+};
+
+const AGREED = (body) =>
+  body.terms_version === TERMS.terms.version && body.privacy_version === TERMS.privacy.version;
+
+const termsChanged = () => [
+  409,
+  problem(409, "auth.terms_changed", "Our terms or our privacy notice changed a moment ago."),
+];
+
+const weak = (password, pointer) =>
+  /^password|^1234/.test(password)
+    ? [
+        422,
+        problem(422, "request.invalid", "Some of what was sent can't be used.", {
+          errors: [{ pointer, message: "This is too easy to guess." }],
+        }),
+      ]
+    : null;
+
+/** Invitations by the secret of their link. */
+const invited = new Map();
+
+function invite(org, { email, role }) {
+  if (org.members.some((member) => member.email === email))
+    return [
+      422,
+      problem(422, "request.invalid", "Some of what was sent can't be used.", {
+        errors: [
+          { pointer: "/email", message: "This person belongs to the organisation already." },
+        ],
+      }),
+    ];
+  org.invitations = org.invitations.filter((one) => one.email !== email);
+  const secret = randomUUID().replaceAll("-", "");
+  const mail = /^(failed|off)@/.exec(email)?.[1] ?? "sent";
+  const invitation = {
+    id: `inv_${secret.slice(0, 6)}`,
+    email,
+    role,
+    role_title: org.roles.find(({ name }) => name === role).title,
+    invited_by: org.user.name,
+    sent_at: iso(),
+    expires_at: iso(7 * DAY),
+    expired: false,
+    mailed: mail === "sent",
+  };
+  org.invitations.unshift(invitation);
+  invited.set(secret, { org, invitation });
+  return [201, { invitation, link: `http://127.0.0.1:${PORT}/invitation#${secret}`, mail }];
+}
+
+const makeInvitations = () =>
+  [
+    ["inv_1", "eva@agency.example", true, false, 6],
+    ["inv_2", "fin@agency.example", false, false, 2],
+    ["inv_3", "gil@agency.example", true, true, -1],
+  ].map(([id, email, mailed, expired, days]) => ({
+    id,
+    email,
+    role: "viewer",
+    role_title: "Viewer",
+    invited_by: "Ben Buyer",
+    sent_at: iso((days - 7) * DAY),
+    expires_at: iso(days * DAY),
+    expired,
+    mailed,
+  }));
+
+const UNUSABLE = () => [
+  410,
+  problem(410, "auth.invitation_unusable", "This invitation does not hold any more."),
+];
+
+/** The open invitation of a link. */
+function invitationOf(token) {
+  const found = invited.get(token);
+  return found?.org.invitations.includes(found.invitation) ? found : null;
+}
+
+const lookAt = ({ org, invitation }) => ({
+  organisation: org.organisation.name,
+  email: invitation.email,
+  role_title: invitation.role_title,
+  invited_by: invitation.invited_by,
+  expires_at: invitation.expires_at,
+  has_account: users.has(invitation.email) || invitation.email === "demo@agency.example",
+});
+
+/** The organisation as who joins sees it: as a fixture, a copy with them in it. */
+function joinAs({ org, invitation }, name) {
+  org.invitations = org.invitations.filter((one) => one !== invitation);
+  const user = { id: `usr_${invitation.id}`, email: invitation.email, name };
+  const { id, email } = user;
+  const member = { id, name, email, role: invitation.role, active: true, joined_at: iso() };
+  org.members.push({ ...member, is_you: false });
+  const members = org.members.map((one) => ({ ...one, is_you: one.id === id }));
+  return { ...org, user, members, sessions: [], others: [] };
+}
+
+const makeKeys = () =>
+  [
+    ["key_1", "Looker export", "clp_Ab3dEf", "active", iso(-7 * 60_000), 80],
+    ["key_2", "Nightly budget check", "clp_x91KpQ", "expired", iso(-20 * DAY), -3],
+    ["key_3", "Ben's notebook", "clp_77hZbb", "maker_left", null, 30],
+    ["key_4", "Lost laptop", "clp_mM02sd", "revoked", iso(-40 * DAY), 200],
+  ].map(([id, name, beginning, state, last_used_at, days]) => ({
+    id,
+    name,
+    beginning,
+    permissions: ["delivery.read", "proposals.read"],
+    made_by: id === "key_3" ? "Ben Buyer" : "Ana Approver",
+    state,
+    created_at: iso(-60 * DAY),
+    expires_at: iso(days * DAY),
+    last_used_at,
+  }));
+
+function makeKey(org, { name, permissions, expires_in_days }) {
+  const secret = `clp_${randomUUID().replaceAll("-", "")}`;
+  const key = {
+    id: `key_${secret.slice(4, 10)}`,
+    name,
+    beginning: secret.slice(0, 10),
+    permissions,
+    made_by: org.user.name,
+    state: "active",
+    created_at: iso(),
+    expires_at: iso(expires_in_days * DAY),
+    last_used_at: null,
+  };
+  org.keys.unshift(key);
+  return [201, { key, secret }];
+}
+
 // ---- sessions and onboarding ----
 
 const sessions = new Map();
@@ -447,6 +588,9 @@ function newOrganisation(input, kind = "full") {
     /** The others that this person belongs to. */
     others: [],
     sessions: [sessionOf("elsewhere", -3 * DAY)],
+    invitations: kind === "empty" ? [] : makeInvitations(),
+    keys: kind === "empty" ? [] : makeKeys(),
+    agreed: kind !== "terms",
     members: makeMembers(user, role),
     roles: makeRoles(),
     organisation: {
@@ -546,6 +690,7 @@ const meOf = (org) => ({
   open_proposals: org.proposals.filter((p) => p.state === "proposed").length,
   role: roleOf(org).name,
   permissions: roleOf(org).permissions,
+  agreed: org.agreed,
   now: new Date().toISOString(),
 });
 
@@ -566,7 +711,17 @@ function finishedOrganisation(email, kind, organisation_name = "Hafen Media") {
 
 function signedInAs(email, kind) {
   const org = finishedOrganisation(email, kind);
-  if (kind !== "demo") return org;
+  if (kind === "demo") {
+    const [, { invitation }] = invite(
+      finishedOrganisation("ada@agency.example", "full", "Alster"),
+      {
+        email,
+        role: "viewer",
+      },
+    );
+    const found = [...invited.values()].find((one) => one.invitation === invitation);
+    invited.set("known", found);
+  } else return org;
   const second = finishedOrganisation(email, "viewer", "Elbe Agency");
   org.others = [second];
   second.others = [org];
@@ -696,6 +851,33 @@ function route(method, path, query, body, org, token) {
           })),
         },
       ];
+    case "PUT /terms":
+      if (!AGREED(body)) return termsChanged();
+      org.agreed = true;
+      return [204, ""];
+    case "PUT /password":
+      if (body.current === "wrong")
+        return [
+          422,
+          problem(422, "request.invalid", "Some of what was sent can't be used.", {
+            errors: [{ pointer: "/current", message: "This is not your password." }],
+          }),
+        ];
+      return weak(body.new, "/new") ?? [204, ""];
+    case "GET /invitations":
+      return [200, { items: org.invitations }];
+    case "POST /invitations":
+      return invite(org, body);
+    case "DELETE /invitations":
+      org.invitations = org.invitations.filter((one) => one.id !== id);
+      return [204, ""];
+    case "GET /api-keys":
+      return [200, { items: org.keys }];
+    case "POST /api-keys":
+      return makeKey(org, body);
+    case "DELETE /api-keys":
+      org.keys.find((key) => key.id === id).state = "revoked";
+      return [204, ""];
     case "DELETE /sessions":
       return endSession(org, id)
         ? [204, ""]
@@ -977,7 +1159,26 @@ createServer(async (request, response) => {
         403,
         problem(403, "http.csrf", "The request did not come from this application."),
       );
+    if (path === "/terms") return send(200, TERMS);
+    if (path === "/password/forgotten") return send(202, "");
+    if (path === "/password/reset") {
+      if (body.token === "used")
+        return send(410, problem(410, "auth.reset_unusable", "This link does not hold any more."));
+      return send(...(weak(body.password, "/password") ?? [204, ""]));
+    }
+    if (path === "/invitations/look" || path === "/invitations/accept") {
+      const found = invitationOf(body.token);
+      if (!found) return send(...UNUSABLE());
+      if (path.endsWith("look")) return send(200, lookAt(found));
+      const refused = body.new && weak(body.new.password, "/new/password");
+      if (refused) return send(...refused);
+      if (body.password === "wrong")
+        return send(401, problem(401, "auth.wrong_credentials", "The password is wrong."));
+      return enter(200, joinAs(found, body.new?.name ?? "Ana Approver"));
+    }
     if (path === "/sign-up") {
+      const refused = AGREED(body) ? weak(body.password, "/password") : termsChanged();
+      if (refused) return send(...refused);
       if (users.has(body.email))
         return send(
           409,
@@ -995,7 +1196,7 @@ createServer(async (request, response) => {
       return enter(201, users.get(body.email));
     }
     if (path === "/session" && request.method === "POST") {
-      const kind = /^(demo|empty|broken|viewer|planner|approver)@/.exec(body.email)?.[1];
+      const kind = /^(demo|empty|broken|terms|viewer|planner|approver)@/.exec(body.email)?.[1];
       const known = users.get(body.email) ?? (kind ? signedInAs(body.email, kind) : null);
       if (
         !known ||

@@ -63,6 +63,11 @@ async function signIn(email) {
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
 }
 
+async function agree() {
+  await page.getByRole("link", { name: /^Read the terms/ }).waitFor();
+  await page.getByRole("checkbox", { name: /^I agree/ }).check();
+}
+
 const scenes = {
   async entry() {
     await page.goto(`${base}/sign-up`);
@@ -83,6 +88,7 @@ const scenes = {
     await page.getByLabel("Your name").fill("Paula Planner");
     await page.getByLabel("E-mail").fill(`paula+${Date.now()}@agency.example`);
     await page.getByLabel(/^Password/).fill("a long password");
+    await agree();
     await page.getByRole("button", { name: "Create account" }).click();
     await page.getByRole("button", { name: "Connect Display & Video 360" }).waitFor();
     await look("wizard-connect");
@@ -113,6 +119,7 @@ const scenes = {
     await page.getByLabel("Your name").fill("Sam Stuck");
     await page.getByLabel("E-mail").fill(`stuck+${Date.now()}@agency.example`);
     await page.getByLabel(/^Password/).fill("a long password");
+    await agree();
     await page.getByRole("button", { name: "Create account" }).click();
     await page.getByRole("button", { name: "Connect Display & Video 360" }).click();
     await page.getByRole("button", { name: "Allow" }).click();
@@ -234,6 +241,67 @@ const scenes = {
     await page.getByRole("table", { name: "Members" }).waitFor();
     await look("planner-members");
   },
+  async people() {
+    await signIn("demo@agency.example");
+    await page.goto(`${base}/members`);
+    await page.getByRole("table", { name: "Invitations" }).waitFor();
+    await look("invitations");
+    await page.getByRole("button", { name: "Invite…" }).click();
+    await page.getByRole("dialog").getByLabel("E-mail").fill("failed@agency.example");
+    await look("invite");
+    await page.getByRole("button", { name: "Invite", exact: true }).click();
+    const link = await page.getByRole("textbox", { name: "Link" }).inputValue();
+    await look("invited");
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.getByRole("button", { name: /^Withdraw the invitation of eva/ }).click();
+    await look("invitation-withdraw");
+    await page.goto(`${base}/invitation#known`);
+    await page.getByRole("button", { name: "Join as Ana Approver" }).waitFor();
+    await look("invitation-signed-in");
+    await page.goto(`${base}/settings/api-keys`);
+    await page.getByRole("table", { name: "API keys" }).waitFor();
+    await look("api-keys");
+    await page.getByRole("button", { name: "New key…" }).click();
+    await page.getByRole("button", { name: "Make the key" }).click();
+    await look("api-key-errors");
+    await page.getByRole("dialog").getByLabel("Name").fill("Looker");
+    await page.getByRole("checkbox", { name: "See delivery" }).check();
+    await page.getByRole("button", { name: "Make the key" }).click();
+    await page.getByRole("textbox", { name: "Key" }).waitFor();
+    await look("api-key-made");
+    await page.getByRole("button", { name: "Done" }).click();
+    await page.getByRole("button", { name: /^Revoke Looker export/ }).click();
+    await look("api-key-revoke");
+    await context.clearCookies();
+    await page.goto("about:blank");
+    await page.goto(link);
+    await page.getByRole("button", { name: "Create the account and join" }).waitFor();
+    await look("invitation-new");
+    await page.goto(`${base}/invitation#known`);
+    await page.getByRole("button", { name: "Join", exact: true }).waitFor();
+    await look("invitation-account");
+    await page.goto(`${base}/invitation#unknown`);
+    await page.getByText("This invitation does not hold any more").waitFor();
+    await look("invitation-unusable");
+    await page.goto(`${base}/forgotten-password`);
+    await page.getByLabel("E-mail").fill("demo@agency.example");
+    await look("forgotten-password");
+    await page.getByRole("button", { name: "Send the link" }).click();
+    await page.getByText(/^If there is an account/).waitFor();
+    await look("forgotten-password-sent");
+    await page.goto(`${base}/password-reset#used`);
+    await page.getByLabel(/^New password/).fill("password1234");
+    await look("password-reset");
+    await page.goto(`${base}/legal/terms`);
+    await page.getByRole("heading", { name: "Terms of use" }).waitFor();
+    await look("legal-terms");
+    await page.goto(`${base}/sign-in`);
+    await page.getByLabel("E-mail").fill("terms@agency.example");
+    await page.getByLabel(/^Password/).fill("a long password");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: "Please agree to go on" }).waitFor();
+    await look("agreement");
+  },
   async narrow() {
     await signIn("demo@agency.example");
     await page.setViewportSize({ width: 360, height: 780 });
@@ -243,6 +311,9 @@ const scenes = {
       ["narrow-runs", "/runs"],
       ["narrow-connections", "/connections"],
       ["narrow-members", "/members"],
+      ["narrow-settings", "/settings"],
+      ["narrow-api-keys", "/settings/api-keys"],
+      ["narrow-invitation", "/invitation#known"],
     ]) {
       await page.goto(base + path);
       await look(name);

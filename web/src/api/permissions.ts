@@ -20,3 +20,13 @@ export const PERMISSIONS = [
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];
+
+/** What decides who may do what is for persons: no API key may have it. */
+const FOR_PERSONS: ReadonlySet<Permission> = new Set([
+  "members.manage",
+  "api_keys.manage",
+  "sign_in.manage",
+]);
+
+/** What an API key may be given. */
+export const FOR_KEYS = PERMISSIONS.filter((permission) => !FOR_PERSONS.has(permission));

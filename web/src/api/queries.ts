@@ -15,16 +15,28 @@ import { api, client, idempotent, IntentKeys, keepToOrganisation } from "./clien
 import type { Permission } from "./permissions";
 import { asProblem } from "./problem";
 import type {
+  AcceptIn,
+  AgreementIn,
+  ApiKey,
+  ApiKeyIn,
   Connection,
+  ForgottenIn,
   FreezeIn,
+  Invitation,
+  InvitationIn,
+  InvitationView,
   Me,
   Member,
   MemberPatch,
+  NewApiKey,
+  NewInvitation,
   Onboarding,
   Organisation,
+  PasswordIn,
   Platform,
   Problem,
   Proposal,
+  ResetIn,
   Role,
   RoleIn,
   SessionIn,
@@ -134,6 +146,57 @@ export function useRevokeSession() {
 function enter(me: Me, queries: QueryClient): void {
   queries.clear();
   queries.setQueryData(meQuery().queryKey, me);
+}
+
+// ---- terms and passwords ----
+
+/** Read once: a person agrees to the versions that were before them, not to those that came since. */
+export function useTerms() {
+  return api.useQuery("get", "/api/v1/terms", {}, { staleTime: Infinity });
+}
+
+export function useAgree() {
+  return useAction<AgreementIn, void>({
+    intent: () => "agree",
+    send: async (body) => {
+      await unwrap(client.PUT("/api/v1/terms/agreement", { body }));
+    },
+    done: (_, queries) =>
+      queries.setQueryData(
+        meQuery().queryKey,
+        (me: Me | undefined) => me && { ...me, agreed: true },
+      ),
+  });
+}
+
+export function useChangePassword() {
+  return useAction<PasswordIn, void>({
+    intent: () => "password",
+    send: async (body) => {
+      await unwrap(client.PUT("/api/v1/password", { body }));
+    },
+    done: (_, queries) => void queries.invalidateQueries({ queryKey: ["get", "/api/v1/sessions"] }),
+  });
+}
+
+export function useForgetPassword() {
+  return useAction<ForgottenIn, void>({
+    intent: ({ email }) => `forgotten:${email}`,
+    send: async (body) => {
+      await unwrap(client.POST("/api/v1/password/forgotten", { body }));
+    },
+    done: () => {},
+  });
+}
+
+export function useResetPassword() {
+  return useAction<ResetIn, void>({
+    intent: () => "reset",
+    send: async (body) => {
+      await unwrap(client.POST("/api/v1/password/reset", { body }));
+    },
+    done: (_, queries) => queries.clear(),
+  });
 }
 
 // ---- onboarding ----
@@ -351,6 +414,103 @@ export function useDeleteRole() {
           list && { items: list.items.filter((one) => one.name !== name) },
       );
       refreshRights(queries);
+    },
+  });
+}
+
+// ---- invitations ----
+
+export function useInvitations() {
+  return api.useQuery("get", "/api/v1/invitations");
+}
+
+function refreshInvitations(queries: QueryClient): void {
+  for (const path of ["/api/v1/invitations", "/api/v1/audit"])
+    void queries.invalidateQueries({ queryKey: ["get", path] });
+}
+
+/** Sending again is the same: the link before is of no use any more. */
+export function useInvite() {
+  return useAction<InvitationIn, NewInvitation>({
+    intent: ({ email, role }) => `invite:${email}:${role}`,
+    send: (body) => unwrap(client.POST("/api/v1/invitations", { body })),
+    done: (_, queries) => refreshInvitations(queries),
+  });
+}
+
+export function useWithdrawInvitation() {
+  return useAction<{ id: string }, string>({
+    intent: ({ id }) => `withdraw-invitation:${id}`,
+    send: async ({ id }) => {
+      await unwrap(client.DELETE("/api/v1/invitations/{id}", { params: { path: { id } } }));
+      return id;
+    },
+    done: (id, queries) => {
+      queries.setQueryData(
+        api.queryOptions("get", "/api/v1/invitations").queryKey,
+        (list: { items: Invitation[] } | undefined) =>
+          list && { items: list.items.filter((one) => one.id !== id) },
+      );
+      refreshInvitations(queries);
+    },
+  });
+}
+
+/** What the link's secret opens. The secret goes out in the body only: what stands in an address is written into logs. */
+export function useInvitation(token: string, enabled: boolean) {
+  return useQuery<InvitationView, Problem>({
+    queryKey: ["invitation", token],
+    queryFn: ({ signal }) =>
+      unwrap(client.POST("/api/v1/invitations/look", { body: { token }, signal })),
+    enabled,
+  });
+}
+
+export function useAcceptInvitation() {
+  return useAction<AcceptIn, Me>({
+    intent: () => "accept-invitation",
+    send: (body) => unwrap(client.POST("/api/v1/invitations/accept", { body })),
+    done: enter,
+  });
+}
+
+// ---- API keys ----
+
+export function useApiKeys() {
+  return api.useQuery("get", "/api/v1/api-keys");
+}
+
+function refreshApiKeys(queries: QueryClient): void {
+  for (const path of ["/api/v1/api-keys", "/api/v1/audit"])
+    void queries.invalidateQueries({ queryKey: ["get", path] });
+}
+
+export function useCreateApiKey() {
+  return useAction<ApiKeyIn, NewApiKey>({
+    intent: ({ name }) => `api-key:${name}`,
+    send: (body) => unwrap(client.POST("/api/v1/api-keys", { body })),
+    done: (_, queries) => refreshApiKeys(queries),
+  });
+}
+
+export function useRevokeApiKey() {
+  return useAction<{ id: string }, string>({
+    intent: ({ id }) => `revoke-api-key:${id}`,
+    send: async ({ id }) => {
+      await unwrap(client.DELETE("/api/v1/api-keys/{id}", { params: { path: { id } } }));
+      return id;
+    },
+    done: (id, queries) => {
+      queries.setQueryData(
+        api.queryOptions("get", "/api/v1/api-keys").queryKey,
+        (list: { items: ApiKey[] } | undefined) =>
+          list && {
+            items: list.items.map((one) =>
+              one.id === id ? { ...one, state: "revoked" as const } : one,
+            ),
+          },
+      );
+      refreshApiKeys(queries);
     },
   });
 }

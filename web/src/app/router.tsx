@@ -13,11 +13,10 @@ import { onSignedOut } from "../api/client";
 import { asProblem } from "../api/problem";
 import { meQuery } from "../api/queries";
 import type { Me } from "../api/types";
-import { SignIn } from "../features/session/SignIn";
-import { SignUp } from "../features/session/SignUp";
 import { needsWizard } from "../features/onboarding/stages";
 import { NotFound, Pending, ScreenError } from "./fallbacks";
 import {
+  agreementSearch,
   approvalsSearch,
   campaignSearch,
   connectionsSearch,
@@ -41,6 +40,13 @@ async function signedIn(queries: QueryClient, href: string): Promise<Me> {
   }
 }
 
+/** Nothing but agreeing and signing out is open to who has not agreed to the documents that hold now. */
+async function agreed(queries: QueryClient, href: string): Promise<Me> {
+  const me = await signedIn(queries, href);
+  if (me.agreed) return me;
+  throw redirect({ to: "/agreement", search: href === "/" ? {} : { return: href } });
+}
+
 const root = createRootRouteWithContext<Context>()({
   component: Outlet,
   notFoundComponent: NotFound,
@@ -50,17 +56,68 @@ const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   validateSearch: signInSearch,
-  component: SignIn,
+  component: lazyRouteComponent(() => import("../features/session/SignIn"), "SignIn"),
 });
 
-const signUp = createRoute({ getParentRoute: () => root, path: "/sign-up", component: SignUp });
+const signUp = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-up",
+  component: lazyRouteComponent(() => import("../features/session/SignUp"), "SignUp"),
+});
+
+const agreement = createRoute({
+  getParentRoute: () => root,
+  path: "/agreement",
+  validateSearch: agreementSearch,
+  beforeLoad: async ({ context, location, search }) => {
+    const me = await signedIn(context.queries, location.href);
+    if (me.agreed) throw redirect({ href: search.return ?? "/" });
+  },
+  component: lazyRouteComponent(() => import("../features/session/AgreementPage"), "AgreementPage"),
+});
+
+const forgottenPassword = createRoute({
+  getParentRoute: () => root,
+  path: "/forgotten-password",
+  component: lazyRouteComponent(
+    () => import("../features/session/ForgottenPassword"),
+    "ForgottenPassword",
+  ),
+});
+
+const passwordReset = createRoute({
+  getParentRoute: () => root,
+  path: "/password-reset",
+  component: lazyRouteComponent(() => import("../features/session/PasswordReset"), "PasswordReset"),
+});
+
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: "/invitation",
+  component: lazyRouteComponent(
+    () => import("../features/invitation/InvitationPage"),
+    "InvitationPage",
+  ),
+});
+
+const terms = createRoute({
+  getParentRoute: () => root,
+  path: "/legal/terms",
+  component: lazyRouteComponent(() => import("../features/legal/LegalPage"), "TermsPage"),
+});
+
+const privacy = createRoute({
+  getParentRoute: () => root,
+  path: "/legal/privacy",
+  component: lazyRouteComponent(() => import("../features/legal/LegalPage"), "PrivacyPage"),
+});
 
 const onboarding = createRoute({
   getParentRoute: () => root,
   path: "/onboarding",
   validateSearch: onboardingSearch,
   beforeLoad: async ({ context, location }) => {
-    const me = await signedIn(context.queries, location.href);
+    const me = await agreed(context.queries, location.href);
     return { organisation: me.organisation.id };
   },
   component: lazyRouteComponent(() => import("../features/onboarding/Wizard"), "Wizard"),
@@ -70,7 +127,7 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: "shell",
   beforeLoad: async ({ context, location }) => {
-    const me = await signedIn(context.queries, location.href);
+    const me = await agreed(context.queries, location.href);
     if (needsWizard(me.onboarding)) throw redirect({ to: "/onboarding" });
     return { organisation: me.organisation.id };
   },
@@ -149,12 +206,33 @@ const members = createRoute({
 const settings = createRoute({
   getParentRoute: () => shell,
   path: "/settings",
+  component: lazyRouteComponent(
+    () => import("../features/settings/SettingsFrame"),
+    "SettingsFrame",
+  ),
+});
+
+const general = createRoute({
+  getParentRoute: () => settings,
+  path: "/",
   component: lazyRouteComponent(() => import("../features/settings/SettingsPage"), "SettingsPage"),
+});
+
+const apiKeys = createRoute({
+  getParentRoute: () => settings,
+  path: "api-keys",
+  component: lazyRouteComponent(() => import("../features/apiKey/ApiKeysPage"), "ApiKeysPage"),
 });
 
 const routeTree = root.addChildren([
   signIn,
   signUp,
+  forgottenPassword,
+  passwordReset,
+  invitation,
+  terms,
+  privacy,
+  agreement,
   onboarding,
   shell.addChildren([
     overview,
@@ -165,11 +243,19 @@ const routeTree = root.addChildren([
     run,
     audit,
     members,
-    settings,
+    settings.addChildren([general, apiKeys]),
   ]),
 ]);
 
-const PUBLIC_PATHS = new Set(["/sign-in", "/sign-up"]);
+const PUBLIC_PATHS = new Set([
+  "/sign-in",
+  "/sign-up",
+  "/forgotten-password",
+  "/password-reset",
+  "/invitation",
+  "/legal/terms",
+  "/legal/privacy",
+]);
 
 export function createAppRouter(queries: QueryClient, history?: RouterHistory) {
   const router = createRouter({

@@ -11,9 +11,15 @@ export function isOwnPath(path: string): boolean {
   return path.startsWith("/") && !path.startsWith("//") && !path.includes("\\");
 }
 
+const ownPath = z.catch(z.optional(z.string().check(z.refine(isOwnPath))), undefined);
+
+/** `reset` is there when a new password was just chosen. */
 export const signInSearch = z.object({
-  return: z.catch(z.optional(z.string().check(z.refine(isOwnPath))), undefined),
+  return: ownPath,
+  reset: z.catch(z.optional(z.literal(true)), undefined),
 });
+
+export const agreementSearch = z.object({ return: ownPath });
 
 export const onboardingSearch = z.object({ problem: optionalText });
 

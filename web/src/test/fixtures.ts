@@ -1,5 +1,13 @@
 import { PERMISSIONS } from "../api/permissions";
-import type { Me, Onboarding, OnboardingAccount, Pacing, Problem, Proposal } from "../api/types";
+import type {
+  Me,
+  Onboarding,
+  OnboardingAccount,
+  Pacing,
+  Problem,
+  Proposal,
+  Terms,
+} from "../api/types";
 
 const eur = (amount: string) => ({ amount, currency: "EUR" });
 
@@ -96,7 +104,15 @@ export function meWith(change: Partial<Me> = {}): Me {
     open_proposals: 0,
     role: "admin",
     permissions: [...PERMISSIONS],
+    agreed: true,
     now: "2026-11-21T12:00:00Z",
     ...change,
+  };
+}
+
+export function termsOf(version: string): Terms {
+  return {
+    terms: { version, url: "https://agency.example/terms" },
+    privacy: { version: "2", url: "https://agency.example/privacy" },
   };
 }

@@ -14,6 +14,7 @@ import {
   KeyRound,
   LoaderCircle,
   Lock,
+  MailX,
   Split,
   TrendingDown,
   TrendingUp,
@@ -89,6 +90,17 @@ const LOOKS = {
   member: {
     active: { icon: CircleCheck, color: "green", word: "status.active" },
     deactivated: { icon: Ban, color: "gray", word: "member.deactivated" },
+  },
+  invitation: {
+    waiting: { icon: Hourglass, color: "ink", word: "invitation.state.waiting" },
+    not_mailed: { icon: MailX, color: "yellow", word: "invitation.state.not_mailed" },
+    expired: { icon: Clock, color: "gray", word: "invitation.state.expired" },
+  },
+  api_key: {
+    active: { icon: CircleCheck, color: "green", word: "api-key.state.active" },
+    expired: { icon: Clock, color: "gray", word: "api-key.state.expired" },
+    revoked: { icon: Ban, color: "gray", word: "api-key.state.revoked" },
+    maker_left: { icon: CircleAlert, color: "yellow", word: "api-key.state.maker_left" },
   },
 } as const satisfies Record<string, Record<string, Look>>;
 

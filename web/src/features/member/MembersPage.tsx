@@ -5,6 +5,7 @@ import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading, MayNot } from "../../ui/states";
 import { useText } from "../../ui/text";
+import { Invitations } from "../invitation/Invitations";
 import { MemberTable } from "./MemberTable";
 import { Roles } from "./Roles";
 
@@ -44,6 +45,7 @@ function MembersAndRoles({ mayManage }: { mayManage: boolean }) {
             roles={roles.data.items}
             mayManage={mayManage}
           />
+          {mayManage ? <Invitations roles={roles.data.items} /> : null}
           <Roles roles={roles.data.items} members={members.data.items} mayManage={mayManage} />
         </>
       ) : null}

@@ -3,11 +3,11 @@ import { useDisclosure } from "@mantine/hooks";
 import { useRef, useState } from "react";
 import { useDeleteRole } from "../../api/queries";
 import type { Member, Role } from "../../api/types";
-import { isMessage } from "../../app/messages";
 import { count } from "../../format/format";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { TableFrame } from "../../ui/TableFrame";
-import { useText, type Text as TextOf } from "../../ui/text";
+import { permissionWords } from "../../ui/permissionWords";
+import { useText } from "../../ui/text";
 import { RoleForm } from "./RoleForm";
 
 /** The role that may do everything, and stays so. */
@@ -59,7 +59,11 @@ export function Roles({ roles, members, mayManage }: Props) {
                 {role.title}
               </Table.Th>
               <Table.Td className="number">{count(role.members)}</Table.Td>
-              <Table.Td>{role.name === ADMIN ? text("roles.admin") : allows(text, role)}</Table.Td>
+              <Table.Td>
+                {role.name === ADMIN
+                  ? text("roles.admin")
+                  : permissionWords(text, role.permissions) || text("roles.nothing")}
+              </Table.Td>
               {mayManage ? (
                 <Table.Td>
                   {role.name === ADMIN ? null : (
@@ -110,15 +114,6 @@ export function Roles({ roles, members, mayManage }: Props) {
       </Modal>
     </section>
   );
-}
-
-/** What a role allows, in words. A permission that this version of the web app has no words for is shown by its name. */
-function allows(text: TextOf, role: Role): string {
-  const words = role.permissions.map((permission) => {
-    const id = `permission.${permission}`;
-    return isMessage(id) ? text(id) : permission;
-  });
-  return words.join(" · ") || text("roles.nothing");
 }
 
 interface ChangeProps {

@@ -47,6 +47,7 @@ function serve(refusal?: typeof lastAdmin) {
     const request = input as Request;
     const path = new URL(request.url).pathname.replace("/api/v1", "");
     if (path === "/me") return json(meWith());
+    if (path === "/invitations") return json({ items: [] });
     if (request.method === "GET") return json({ items: path === "/roles" ? roles : members });
     const body = request.method === "DELETE" ? null : await request.json();
     sent.push({ method: request.method, path, body });

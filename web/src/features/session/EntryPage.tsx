@@ -8,10 +8,10 @@ interface Props {
   title: string;
   lead: string;
   children: ReactNode;
-  foot: ReactNode;
+  foot?: ReactNode;
 }
 
-/** The frame of the two screens before one is signed in. */
+/** The frame of the screens beside the application: before one is signed in, or may go on. */
 export function EntryPage({ title, lead, children, foot }: Props) {
   const text = useText();
   const heading = useDocumentTitle<HTMLHeadingElement>(title);
@@ -33,9 +33,11 @@ export function EntryPage({ title, lead, children, foot }: Props) {
           </Text>
           {children}
         </Paper>
-        <Text size="sm" ta="center">
-          {foot}
-        </Text>
+        {foot ? (
+          <Text size="sm" ta="center" component="div">
+            {foot}
+          </Text>
+        ) : null}
       </Stack>
     </Center>
   );

@@ -1,4 +1,4 @@
-import { Button, PasswordInput, Stack, TextInput } from "@mantine/core";
+import { Button, Stack, TextInput } from "@mantine/core";
 import { isNotEmpty, useForm } from "@mantine/form";
 import { useNavigate, useRouter, useSearch } from "@tanstack/react-router";
 import { useSignIn } from "../../api/queries";
@@ -6,12 +6,13 @@ import { AnchorTo } from "../../ui/links";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { useText } from "../../ui/text";
 import { EntryPage } from "./EntryPage";
+import { KnownPassword } from "./KnownPassword";
 
 export function SignIn() {
   const text = useText();
   const router = useRouter();
   const navigate = useNavigate();
-  const { return: back } = useSearch({ from: "/sign-in" });
+  const { return: back, reset } = useSearch({ from: "/sign-in" });
   const signIn = useSignIn();
   const form = useForm({
     initialValues: { email: "", password: "" },
@@ -27,7 +28,7 @@ export function SignIn() {
   return (
     <EntryPage
       title={text("sign-in.title")}
-      lead={back ? text("sign-in.lead.return") : text("sign-in.lead")}
+      lead={text(reset ? "sign-in.lead.reset" : back ? "sign-in.lead.return" : "sign-in.lead")}
       foot={
         <>
           {text("sign-in.no-account")}{" "}
@@ -49,17 +50,13 @@ export function SignIn() {
             required
             {...form.getInputProps("email")}
           />
-          <PasswordInput
-            label={text("session.password")}
-            name="password"
-            autoComplete="current-password"
-            required
-            visibilityToggleButtonProps={{ "aria-label": text("session.password.show") }}
-            {...form.getInputProps("password")}
-          />
+          <KnownPassword label={text("session.password")} input={form.getInputProps("password")} />
           <Button type="submit" mt="xs" loading={signIn.isPending}>
             {text("sign-in.button")}
           </Button>
+          <AnchorTo to="/forgotten-password" size="sm" ta="center" mt={4}>
+            {text("sign-in.forgotten")}
+          </AnchorTo>
         </Stack>
       </form>
     </EntryPage>

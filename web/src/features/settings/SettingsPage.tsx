@@ -6,6 +6,7 @@ import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading } from "../../ui/states";
 import { useText } from "../../ui/text";
+import { ChangePassword } from "./ChangePassword";
 import { Sessions } from "./Sessions";
 
 /** What holds for the whole organisation, and what is the person's own. */
@@ -20,6 +21,7 @@ export function SettingsPage() {
       ) : null}
       {query.isPending ? <Loading rows={1} height={160} /> : null}
       {query.data ? <Freeze frozen={query.data.organisation.frozen} /> : null}
+      <ChangePassword />
       <Sessions />
     </Stack>
   );

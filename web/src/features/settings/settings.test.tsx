@@ -71,7 +71,8 @@ describe("freezing all changes", () => {
     show(<SettingsPage />, meWith({ permissions: ["delivery.read"] }));
     expect(screen.getByText("Your role does not let you freeze changes.")).toBeVisible();
     expect(await screen.findByText("This browser")).toBeVisible();
-    expect(screen.queryByRole("button")).not.toBeInTheDocument();
+    const offered = screen.getAllByRole("button").map((button) => button.textContent);
+    expect(offered.filter((name) => name)).toEqual(["Change the password"]);
   });
 
   it("sends the same key again while the first request is still at work", async () => {
@@ -151,5 +152,66 @@ describe("where one is signed in", () => {
     expect(alert).toHaveTextContent("There is none.");
     expect(alert.closest("tr")?.previousElementSibling).toContainElement((await buttons())[1]!);
     expect(await buttons()).toHaveLength(2);
+  });
+});
+
+describe("one's own password", () => {
+  /** Answers a change of the password; what was sent is kept. */
+  function servePassword(answer: () => Response) {
+    const sent: unknown[] = [];
+    vi.spyOn(globalThis, "fetch").mockImplementation(async (input) => {
+      const request = input as Request;
+      if (request.method === "GET") return json({ items: [session("ses_1", 21, true)] });
+      sent.push([request.method, new URL(request.url).pathname, await request.json()]);
+      return answer();
+    });
+    return sent;
+  }
+
+  async function change(current: string, wanted: string) {
+    await userEvent.type(await screen.findByLabelText(/^Current password/), current);
+    await userEvent.type(screen.getByLabelText(/^New password/), wanted);
+    await userEvent.click(screen.getByRole("button", { name: "Change the password" }));
+  }
+
+  it("is changed by who knows it, and what that does elsewhere is said", async () => {
+    const sent = servePassword(() => new Response(null, { status: 204 }));
+    show(<SettingsPage />, meWith({ permissions: [] }));
+    await change("the old one", "violet kettle marching 41");
+    expect(await screen.findByText("Changed. Your other browsers are signed out.")).toBeVisible();
+    expect(screen.getByLabelText(/^Current password/)).toHaveValue("");
+    expect(sent).toEqual([
+      ["PUT", "/api/v1/password", { current: "the old one", new: "violet kettle marching 41" }],
+    ]);
+  });
+
+  it("is not sent when the new one is short", async () => {
+    const sent = servePassword(() => new Response(null, { status: 204 }));
+    show(<SettingsPage />);
+    await change("the old one", "short");
+    expect(await screen.findByText("Use at least 12 characters")).toBeVisible();
+    expect(sent).toEqual([]);
+  });
+
+  it("stays when the server refuses, and the field says why", async () => {
+    const message = "This is not your password.";
+    servePassword(() =>
+      json(
+        {
+          ...problem,
+          status: 422,
+          code: "request.invalid",
+          title: "Something is wrong.",
+          errors: [{ pointer: "/current", message }],
+        },
+        422,
+      ),
+    );
+    show(<SettingsPage />);
+    await change("wrong", "violet kettle marching 41");
+    await waitFor(() =>
+      expect(screen.getByLabelText(/^Current password/)).toHaveAccessibleDescription(message),
+    );
+    expect(screen.queryByText(/^Changed/)).not.toBeInTheDocument();
   });
 });
