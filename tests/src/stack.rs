@@ -228,7 +228,7 @@ fn variables(
 
 fn start_worker(folder: &Path, variables: &[(String, String)], more: &[(String, String)]) -> Result<Process> {
     let mut command = Command::new(program("worker")?);
-    command.envs(variables.iter().cloned());
+    command.envs(variables.iter().cloned()).envs(more.iter().cloned());
     Process::start("worker", &mut command, folder)
 }
 

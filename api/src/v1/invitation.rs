@@ -313,9 +313,7 @@ async fn is_password_of(
     (password, code): (Option<SecretString>, Option<SecretString>),
 ) -> Result<()> {
     let password = password.ok_or_else(|| Error::invalid("/password", "This is needed: the e-mail has an account."))?;
-    if !app.throttle.admit(email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.throttle.admit(email)?;
     let stored = user::password_hash(&app.store, user).await?;
     let short = password.expose_secret().chars().count() <= password::LONGEST;
     if !(short && app.passwords.verify(password, stored).await?) {

@@ -76,9 +76,7 @@ async fn change(State(app): State<App>, session: Session, Body(input): Body<Pass
 
 /// Refuses a password that is not the person's own; guessing is held back.
 pub(crate) async fn is_right(app: &App, session: &Session, given: SecretString, pointer: &str) -> Result<()> {
-    if !app.throttle.admit(&session.email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.throttle.admit(&session.email)?;
     let stored = user::password_hash(&app.store, session.user).await?;
     let short = given.expose_secret().chars().count() <= password::LONGEST;
     if !(short && app.passwords.verify(given, stored).await?) {
@@ -94,9 +92,7 @@ pub(crate) async fn is_right(app: &App, session: &Session, given: SecretString, 
     request_body = ForgottenIn, responses((status = 202, description = "A mail is on its way, if there is such an account.")))]
 async fn forgotten(State(app): State<App>, Body(input): Body<ForgottenIn>) -> Result<StatusCode> {
     let email = input.email.trim().to_lowercase();
-    if !app.forgotten.admit(&email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.forgotten.admit(&email)?;
     // Answered before it is known whether there is an account: how long it takes would tell.
     tokio::spawn(async move {
         if let Err(error) = send(&app, &email).await {

@@ -145,9 +145,7 @@ async fn confirm(
     if on {
         return Err(Error::refused(ErrorCode::SecondFactorSet));
     }
-    if !app.throttle.admit(&session.email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.throttle.admit(&session.email)?;
     if !is_code(&app, &mut tx, session.user, input.code.expose_secret()).await? {
         return Err(Error::invalid("/code", "This is not the code that belongs to this secret now."));
     }
@@ -165,9 +163,7 @@ async fn confirm(
 async fn remove(State(app): State<App>, session: Session, Body(input): Body<RemovalIn>) -> Result<StatusCode> {
     is_right(&app, &session, input.password, "/password").await?;
     let (mut tx, _) = kept(&app, session.user).await?.ok_or(Error::NOT_FOUND)?;
-    if !app.throttle.admit(&session.email) {
-        return Err(Error::refused(ErrorCode::TooManyRequests));
-    }
+    app.throttle.admit(&session.email)?;
     if !is_any_code(&app, &mut tx, session.user, input.code.expose_secret()).await? {
         return Err(Error::invalid("/code", "This code is not right, or was used before."));
     }
