@@ -16,7 +16,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("consents.state_hash", "a hash"),
     ("data_keys.wrapped", "a wrapped key"),
     ("deployment_keys.wrapped", "a wrapped key"),
-    ("idempotency_keys.request_hash", "a hash"),
+    ("idempotency.request_hash", "a hash"),
     ("sessions.token_hash", "a hash"),
 ];
 
