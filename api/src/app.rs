@@ -14,6 +14,7 @@ use store::Store;
 use crate::engine::Engine;
 use crate::limit::Limits;
 use crate::password::Passwords;
+use crate::spend_cache::SpendCache;
 use crate::throttle::Throttle;
 
 /// The application: cheap to clone, shared by all requests.
@@ -40,6 +41,8 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Holds back guessing.
     pub throttle: Throttle,
+    /// What lines spent, as long as it holds.
+    pub spends: SpendCache,
     /// Holds back who asks too much.
     pub limits: Limits,
 }

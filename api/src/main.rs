@@ -97,6 +97,7 @@ async fn connect() -> Result<App> {
         web: static_files::folder(),
         passwords: api::password::Passwords::default(),
         throttle: api::throttle::Throttle::default(),
+        spends: api::spend_cache::SpendCache::default(),
         limits,
     }))
 }

@@ -284,6 +284,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         E::NotFound => StatusCode::NOT_FOUND,
         E::EmailTaken
         | E::Conflict
+        | E::ConnectionsUsedUp
         | E::InProgress
         | E::OtherOrganisation
         | E::LastAdmin
@@ -304,7 +305,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         | E::LineGone
         | E::Frozen => StatusCode::CONFLICT,
         E::InvalidRequest | E::IdempotencyKeyReused | E::PlatformRejected => StatusCode::UNPROCESSABLE_ENTITY,
-        E::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        E::TooManyRequests | E::RunsUsedUp => StatusCode::TOO_MANY_REQUESTS,
         E::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
         E::UnreadableAnswer
         | E::ReportFailed

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
 mod audit;
+mod quotas;
 
 use std::process::ExitCode;
 
@@ -22,12 +23,16 @@ enum Noun {
     /// The audit trail.
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// What organisations may have and ask for.
+    #[command(subcommand)]
+    Quotas(quotas::Verb),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().noun {
         Noun::Audit(verb) => audit::run(&verb).await,
+        Noun::Quotas(verb) => quotas::run(&verb).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
 use lakehouse::Lake;
-use runtime::settings::Limits;
+use runtime::settings::{Allowances, Limits};
 use runtime::{Environment, Settings, Vault};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -57,6 +57,7 @@ impl World {
             web: folder.path().join("web"),
             limits: api::limit::Limits::new(&settings.limits).unwrap(),
             settings,
+            spends: api::spend_cache::SpendCache::default(),
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
         });
@@ -114,6 +115,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str, limi
         public_url: public_url.to_owned(),
         tick_seconds: 900,
         limits,
+        allowances: Allowances { connections: 1, runs_per_hour: 2 },
         environments: [(environment.name.clone(), environment)].into(),
     }
 }

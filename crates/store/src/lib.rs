@@ -9,6 +9,7 @@
 //! than a row lock.
 
 pub mod account;
+pub mod allowance;
 pub mod approval;
 pub mod attempt;
 pub mod audit;

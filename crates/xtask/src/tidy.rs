@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("workflows", &["domain"]),
     ("activities", &["domain", "runtime", "workflows", "connectors", "store", "lakehouse"]),
     ("api", &["domain", "runtime", "workflows", "store", "lakehouse"]),
-    ("cli", &["domain", "store"]),
+    ("cli", &["domain", "runtime", "store"]),
     ("sandbox", &[]),
     ("test-database", &[]),
     ("xtask", &[]),

@@ -14,8 +14,8 @@ use serde_json::json;
 use store::commit::{CycleCommit, LandedPull, Stats};
 use store::watermark::Watermark;
 use store::{
-    Store, Tx, account, approval, attempt, audit, commit, connection, consent, cycle, decision, entity, idempotency,
-    intent, maintenance, onboarding, organisation, pointer, proposal, pull, report, rule, session,
+    Store, Tx, account, allowance, approval, attempt, audit, commit, connection, consent, cycle, decision, entity,
+    idempotency, intent, maintenance, onboarding, organisation, pointer, proposal, pull, report, rule, session,
 };
 
 use crate::harness::{Database, after, noon};
@@ -259,6 +259,7 @@ impl World {
         attempt::begin(&mut tx, proposal, 1, after(2)).await.unwrap();
         onboarding::start(&mut tx, self.user, noon()).await.unwrap();
         intent::create(&mut tx, intent::Kind::Ingest, self.org.uuid(), noon(), noon()).await.unwrap();
+        allowance::set(&mut tx, allowance::Allowance::default(), noon()).await.unwrap();
         maintenance::record(&mut tx, noon()).await.unwrap();
         idempotency::begin(&mut tx, "key", b"hash", noon()).await.unwrap();
         let entry = audit::Entry {
