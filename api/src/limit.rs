@@ -235,7 +235,7 @@ fn forwarded(headers: &HeaderMap, skipped: usize) -> Option<IpAddr> {
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-        address => address,
+        IpAddr::V4(address) => address.into(),
     }
 }
 
