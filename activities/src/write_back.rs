@@ -88,6 +88,7 @@ async fn record(context: &Context, input: &RecordV1) -> Result<DecidedV1, Error>
         reason: decision.reason.clone(),
     };
     let mut tx = context.store.begin(input.org).await?;
+    tx.set_origin(decision.origin);
     match store::approval::record(&mut tx, input.proposal, &answer, now).await {
         Ok(state) => {
             tx.commit().await?;

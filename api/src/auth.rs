@@ -9,11 +9,12 @@ use axum::response::AppendHeaders;
 use axum_extra::extract::CookieJar;
 use chrono::TimeDelta;
 use domain::ids::{ApiKeyId, OrgId, SessionId, UserId};
-use domain::{ErrorCode, Permission, Role};
+use domain::{ErrorCode, Origin, Permission, Role};
 use secrecy::{ExposeSecret as _, SecretString};
 use store::{Tx, api_key, member, session, sso};
 
 use crate::app::App;
+use crate::limit;
 use crate::problem::{Error, Result};
 use crate::token;
 
@@ -53,6 +54,8 @@ pub struct Session {
     pub permissions: BTreeSet<Permission>,
     /// Whether it is for this organisation alone: the organisation's identity provider vouched for it, or a key was made in it.
     pub bound: bool,
+    /// From where they ask.
+    pub origin: Origin,
 }
 
 impl Session {
@@ -71,7 +74,8 @@ impl Session {
             let Some(cookie) = jar.get(COOKIE) else { return Ok(None) };
             Self::find(app, cookie.value()).await?
         };
-        let Some(session) = session else { return Ok(None) };
+        let Some(mut session) = session else { return Ok(None) };
+        session.origin.address = limit::peer(parts, app.settings.limits.trusted_proxies);
         parts.extensions.insert(session.clone());
         Ok(Some(session))
     }
@@ -83,7 +87,17 @@ impl Session {
     pub async fn find(app: &App, token: &str) -> Result<Option<Self>> {
         let Some(found) = session::lookup(&app.store, token, app.now()).await? else { return Ok(None) };
         let session::SignedIn { session: id, user, email, name, org, role, permissions, bound } = found;
-        Ok(Some(Self { via: Via::Browser(id), org, user, email, name, role, permissions, bound }))
+        Ok(Some(Self {
+            via: Via::Browser(id),
+            org,
+            user,
+            email,
+            name,
+            role,
+            permissions,
+            bound,
+            origin: Origin::default(),
+        }))
     }
 
     /// Whom an `Authorization: Bearer` header acts for. What is no key that holds is refused, whatever cookie comes along.
@@ -102,7 +116,27 @@ impl Session {
             tx.commit().await?;
         }
         let api_key::Bearer { key, user, email, name, org, role, permissions, last_used_at: _ } = bearer;
-        Ok(Self { via: Via::Key(key), org, user, email, name, role, permissions, bound: true })
+        Ok(Self {
+            via: Via::Key(key),
+            org,
+            user,
+            email,
+            name,
+            role,
+            permissions,
+            bound: true,
+            origin: Origin { address: None, key: Some(key) },
+        })
+    }
+
+    /// A transaction of the organisation, which knows from where what is done in it is done.
+    ///
+    /// # Errors
+    /// When the store can't be asked.
+    pub async fn begin(&self, app: &App) -> Result<Tx> {
+        let mut tx = app.store.begin(self.org).await?;
+        tx.set_origin(self.origin);
+        Ok(tx)
     }
 
     /// The session of the browser in which the person asks.
@@ -181,4 +215,16 @@ pub fn named_cookie(app: &App, name: &str, value: &str, lasts: TimeDelta) -> (He
     let (secure, seconds) = (if app.is_https() { "; Secure" } else { "" }, lasts.num_seconds());
     let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
     (header::SET_COOKIE, text)
+}
+
+/// From where somebody asks who is not signed in (yet).
+#[derive(Debug, Clone, Copy)]
+pub struct From(pub Origin);
+
+impl FromRequestParts<App> for From {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        Ok(Self(Origin { address: limit::peer(parts, app.settings.limits.trusted_proxies), key: None }))
+    }
 }

@@ -238,10 +238,15 @@ async fn keys(app: &App, needs: &Needs, parts: &mut Parts) -> Result<Vec<Key>> {
 
 /// The address that a request comes from. Of what `X-Forwarded-For` says only that is believed which the proxies in front
 /// have added: each adds, at the end, who it was asked by.
-fn address(parts: &Parts, trusted_proxies: usize) -> IpAddr {
+#[must_use]
+pub fn peer(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
     let told = trusted_proxies.checked_sub(1).and_then(|skipped| forwarded(&parts.headers, skipped));
-    network(told.or(peer).unwrap_or(Ipv6Addr::UNSPECIFIED.into()))
+    told.or(peer).map(|address| address.to_canonical())
+}
+
+fn address(parts: &Parts, trusted_proxies: usize) -> IpAddr {
+    network(peer(parts, trusted_proxies).unwrap_or(Ipv6Addr::UNSPECIFIED.into()))
 }
 
 fn forwarded(headers: &HeaderMap, skipped: usize) -> Option<IpAddr> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ::keys::rotation::{self, Resealed};
 use ::keys::{Codec, Master, Vault};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, bail};
 use clap::{Args, Subcommand};
 use domain::ids::OrgId;
 use runtime::{MasterKeys, SystemClock};
@@ -157,7 +157,7 @@ async fn rewrap(desk: &Desk) -> Result<bool> {
         Ok(count) => wrapped += count,
         Err(error) => {
             failed += 1;
-            println!("payloads: {error:#}");
+            println!("payloads: {:#}", Error::from(error));
         }
     }
     println!(
@@ -217,13 +217,14 @@ async fn rotate_one(desk: &Desk, org: OrgId) -> Result<bool> {
     let version = desk.vault.add_key(&desk.store, org).await?;
     let Resealed { secrets, removed, stuck, kept } = desk.vault.reseal(&desk.store, org).await?;
     println!("{org}: data key {version} seals {secrets} secrets anew; removed {}", numbers(&removed));
-    for (owner, error) in &stuck {
-        println!("  {owner:?}: {error}");
+    let all_open = stuck.is_empty();
+    for (owner, error) in stuck {
+        println!("  {owner:?}: {:#}", Error::from(error));
     }
     if !kept.is_empty() {
         println!("  still in use: {}", numbers(&kept));
     }
-    Ok(stuck.is_empty() && kept.is_empty())
+    Ok(all_open && kept.is_empty())
 }
 
 fn numbers(versions: &[u32]) -> String {

@@ -124,7 +124,7 @@ impl ApiKey {
 #[utoipa::path(get, path = "/api-keys", operation_id = "listApiKeys", tag = TAG,
     extensions(("x-permission" = json!("api_keys.manage"))), responses((status = 200, body = Items<ApiKey>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<ApiKey>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let now = app.now();
     let items = rows::list(&mut tx).await?.into_iter().map(|row| ApiKey::new(row, now)).collect();
     Ok(axum::Json(Items { items }))
@@ -150,7 +150,7 @@ async fn create(
         by: session.user,
         expires_at: now + lasts,
     };
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let key = rows::create(&mut tx, &new, now).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, axum::Json(NewApiKey { key: ApiKey::new(key, now), secret })))
@@ -192,7 +192,7 @@ fn check<'a>(session: &Session, input: &'a ApiKeyIn) -> Result<(&'a str, BTreeSe
     extensions(("x-permission" = json!("api_keys.manage"))),
     params(("id" = String, Path, description = "The key.")), responses((status = 204)))]
 async fn revoke(State(app): State<App>, session: Session, Id(id): Id<ApiKeyId>) -> Result<StatusCode> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     rows::revoke(&mut tx, id, session.user, app.now()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,19 +1,24 @@
 //! The audit trail: who did what to what. Read only; it is written in the transactions that it tells of.
 
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::AppendHeaders;
 use chrono::{DateTime, Utc};
-use domain::ids::{ConnectionId, OnboardingId, OrgId, ProposalId, RuleId, UserId};
+use domain::ids::{ApiKeyId, ConnectionId, InvitationId, OnboardingId, OrgId, ProposalId, RuleId, UserId};
+use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
-use store::audit;
+use store::{PAGE_MOST, Paged, audit};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::auth::Session;
 use crate::extract::Parameters;
 use crate::paging;
-use crate::problem::Result;
+use crate::problem::{BoxedError, Error, Result};
 use crate::wire::Page;
 
 const TAG: &str = "audit";
@@ -21,7 +26,7 @@ const LIST: &str = "audit";
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(export))
 }
 
 /// One line of the audit trail.
@@ -43,6 +48,18 @@ pub struct AuditEntry {
     /// How it was afterwards.
     #[schema(value_type = Option<Object>)]
     pub after: Option<serde_json::Value>,
+    /// From where; null where nobody asked, and for what is older than this record.
+    pub origin: Option<AuditOrigin>,
+}
+
+/// From where something was done.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditOrigin {
+    /// The address of the network.
+    #[schema(example = "203.0.113.7")]
+    pub address: Option<String>,
+    /// The name of the API key, where a program asked in the person's name.
+    pub api_key: Option<String>,
 }
 
 /// Who did something.
@@ -50,6 +67,8 @@ pub struct AuditEntry {
 pub struct AuditActor {
     /// What kind of actor.
     pub kind: ActorKind,
+    /// Its id; null for the platform itself.
+    pub id: Option<String>,
     /// Its name.
     pub name: String,
 }
@@ -77,10 +96,24 @@ pub struct AuditSubject {
     pub title: String,
 }
 
-/// Where a page begins and how long it is.
+/// Which lines are wanted: those for which all that is given holds.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct PageFilter {
+pub struct AuditFilter {
+    /// Done by this person or rule.
+    pub actor: Option<String>,
+    /// Of this action (`proposal.approve`), or of all of a noun (`proposal`).
+    #[param(max_length = 100)]
+    pub action: Option<String>,
+    /// Done to the thing with this id.
+    pub subject: Option<String>,
+    /// With these words in what the thing or the actor is called.
+    #[param(max_length = 200)]
+    pub text: Option<String>,
+    /// Not before this moment.
+    pub since: Option<DateTime<Utc>>,
+    /// Before this moment.
+    pub until: Option<DateTime<Utc>>,
     /// Where the page begins: the `next_cursor` of the page before.
     pub cursor: Option<String>,
     /// How many, 1 to 200; 50 when not given.
@@ -88,33 +121,161 @@ pub struct PageFilter {
     pub limit: Option<u32>,
 }
 
-/// The audit trail, newest first.
+impl AuditFilter {
+    fn search(&self) -> Result<audit::Search> {
+        let id = |pointer: &str, text: &Option<String>| match said(text) {
+            None => Ok(None),
+            Some(text) => uuid_in(text).map(Some).ok_or_else(|| Error::invalid(pointer, "This must be an id.")),
+        };
+        Ok(audit::Search {
+            actor: id("/actor", &self.actor)?,
+            action: said(&self.action).map(str::to_owned),
+            subject: id("/subject", &self.subject)?,
+            text: said(&self.text).map(str::to_owned),
+            since: self.since,
+            until: self.until,
+        })
+    }
+}
+
+fn said(text: &Option<String>) -> Option<&str> {
+    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// What an id of any kind holds: after its prefix, or all of it.
+fn uuid_in(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text.rsplit('_').next()?).ok()
+}
+
+/// What is wanted of the audit trail, newest first.
 #[utoipa::path(get, path = "/audit", operation_id = "listAudit", tag = TAG,
-    extensions(("x-permission" = json!("audit.read"))), params(PageFilter),
+    extensions(("x-permission" = json!("audit.read"))), params(AuditFilter),
     responses((status = 200, body = Page<AuditEntry>)))]
 async fn list(
     State(app): State<App>,
     session: Session,
-    Parameters(filter): Parameters<PageFilter>,
+    Parameters(filter): Parameters<AuditFilter>,
 ) -> Result<axum::Json<Page<AuditEntry>>> {
     let page = paging::page(LIST, filter.cursor.as_deref(), filter.limit)?;
-    let mut tx = app.store.begin(session.org).await?;
-    let lines = audit::page(&mut tx, page).await?;
+    let search = filter.search()?;
+    let mut tx = session.begin(&app).await?;
+    let lines = audit::page(&mut tx, &search, page).await?;
     Ok(axum::Json(paging::answer(LIST, lines, AuditEntry::from)))
+}
+
+/// What is wanted of the audit trail as a CSV file, newest first, to its beginning. `cursor` and `limit` do nothing here.
+#[utoipa::path(get, path = "/audit/export", operation_id = "exportAudit", tag = TAG,
+    extensions(("x-permission" = json!("audit.read"))), params(AuditFilter),
+    responses((status = 200, body = String, content_type = "text/csv")))]
+async fn export(
+    State(app): State<App>,
+    session: Session,
+    Parameters(filter): Parameters<AuditFilter>,
+) -> Result<(AppendHeaders<[(HeaderName, &'static str); 2]>, Body)> {
+    let search = filter.search()?;
+    let first = row(&HEAD)?;
+    // A page is read when the one before has been taken: a long trail is never in memory as a whole.
+    let pages = stream::try_unfold(Some(None), move |after| {
+        let (app, session, search) = (app.clone(), session.clone(), search.clone());
+        async move {
+            let Some(after) = after else { return Ok::<_, BoxedError>(None) };
+            let mut tx = session.begin(&app).await?;
+            let Paged { items, next } = audit::page(&mut tx, &search, store::Page { after, limit: PAGE_MOST }).await?;
+            let rows = items.into_iter().map(|line| row(&cells(line.into()))).collect::<Result<Vec<_>>>()?;
+            Ok(Some((rows.concat(), next.map(Some))))
+        }
+    });
+    let headers = AppendHeaders([
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.csv\""),
+    ]);
+    Ok((headers, Body::from_stream(stream::once(std::future::ready(Ok(first))).chain(pages))))
+}
+
+const HEAD: [&str; 12] = [
+    "id",
+    "at",
+    "actor_kind",
+    "actor",
+    "action",
+    "subject_kind",
+    "subject",
+    "title",
+    "before",
+    "after",
+    "address",
+    "api_key",
+];
+
+fn cells(entry: AuditEntry) -> [String; 12] {
+    let AuditEntry { id, at, actor, action, subject, before, after, origin } = entry;
+    let json = |value: Option<serde_json::Value>| value.map(|value| value.to_string()).unwrap_or_default();
+    let (address, api_key) = origin.map_or((None, None), |origin| (origin.address, origin.api_key));
+    let kind = match actor.kind {
+        ActorKind::Person => "person",
+        ActorKind::Rule => "rule",
+        ActorKind::System => "system",
+    };
+    let actor = actor.id.unwrap_or_default();
+    let cells = [
+        id,
+        at.to_rfc3339(),
+        kind.to_owned(),
+        actor,
+        action,
+        subject.kind,
+        subject.id,
+        subject.title,
+        json(before),
+        json(after),
+        address.unwrap_or_default(),
+        api_key.unwrap_or_default(),
+    ];
+    cells.map(harmless)
+}
+
+/// A text that no spreadsheet takes for a formula: people choose names, and others open the file.
+fn harmless(text: String) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
+fn row<T: AsRef<[u8]>>(cells: &[T]) -> Result<Vec<u8>> {
+    const WRITE: &str = "write a row of the export";
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(cells).map_err(Error::internal(WRITE))?;
+    writer.into_inner().map_err(|error| Error::internal(WRITE)(error.to_string()))
 }
 
 impl From<audit::Line> for AuditEntry {
     fn from(line: audit::Line) -> Self {
-        let audit::Line { id, at, actor, actor_name, action, subject, subject_id, title, before, after } = line;
+        let audit::Line { id, at, actor, actor_name, action, subject, subject_id, title, before, after, .. } = line;
+        let domain::Origin { address, key } = line.origin;
+        let origin = (address.is_some() || key.is_some()).then(|| AuditOrigin {
+            address: address.map(|address| address.to_string()),
+            api_key: key.map(|key| line.key_name.unwrap_or_else(|| key.to_string())),
+        });
         Self {
             id: id.to_string(),
             at,
-            actor: AuditActor { kind: actor.into(), name: actor_name.unwrap_or_else(|| unnamed(actor).to_owned()) },
+            actor: AuditActor {
+                kind: actor.into(),
+                id: actor_id(actor),
+                name: actor_name.unwrap_or_else(|| unnamed(actor).to_owned()),
+            },
             action,
             subject: AuditSubject { id: subject_text(&subject, subject_id), kind: subject, title },
             before,
             after,
+            origin,
         }
+    }
+}
+
+fn actor_id(actor: audit::Actor) -> Option<String> {
+    match actor {
+        audit::Actor::Person(user) => Some(user.to_string()),
+        audit::Actor::Rule(rule) => Some(rule.to_string()),
+        audit::Actor::System => None,
     }
 }
 
@@ -145,7 +306,30 @@ fn subject_text(kind: &str, id: uuid::Uuid) -> String {
         "rule" => RuleId::from_uuid(id).to_string(),
         "connection" => ConnectionId::from_uuid(id).to_string(),
         "user" => UserId::from_uuid(id).to_string(),
+        "api_key" => ApiKeyId::from_uuid(id).to_string(),
+        "invitation" => InvitationId::from_uuid(id).to_string(),
+        "member" => UserId::from_uuid(id).to_string(),
         "onboarding" => OnboardingId::from_uuid(id).to_string(),
         _ => id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        assert_eq!(harmless("=1+1".to_owned()), "'=1+1");
+        assert_eq!(harmless("Agency".to_owned()), "Agency");
+        assert_eq!(String::from_utf8(row(&["a,b", "c\"d"]).unwrap()).unwrap(), "\"a,b\",\"c\"\"d\"\n");
+    }
+
+    #[test]
+    fn an_id_of_any_kind_is_understood() {
+        let user = UserId::new();
+        assert_eq!(uuid_in(&user.to_string()), Some(user.uuid()));
+        assert_eq!(uuid_in(&user.uuid().to_string()), Some(user.uuid()));
+        assert_eq!(uuid_in("somebody"), None);
     }
 }

@@ -212,7 +212,7 @@ async fn list(
     extensions(("x-permission" = json!("delivery.read"))),
     params(("id" = String, Path, description = "The campaign.")), responses((status = 200, body = Campaign)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<EntityId>) -> Result<axum::Json<Campaign>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let rule = pacing_rule(&mut tx).await?;
     let (known, orders, lines) = fetch(&mut tx, id).await?;
     let ids: Vec<EntityId> = lines.iter().map(|line| line.id).collect();

@@ -121,7 +121,7 @@ pub enum Actor {
     extensions(("x-permission" = json!("connections.read"))),
     responses((status = 200, body = Items<Connection>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Connection>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let mut items = Vec::new();
     for row in connection::list(&mut tx).await? {
         items.extend(read(&app, &mut tx, row.id).await?);
@@ -134,7 +134,7 @@ async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Ite
     extensions(("x-permission" = json!("connections.read"))),
     params(("id" = String, Path, description = "The connection.")), responses((status = 200, body = Connection)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<ConnectionId>) -> Result<axum::Json<Connection>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     read(&app, &mut tx, id).await?.map(axum::Json).ok_or(Error::NOT_FOUND)
 }
 
@@ -151,7 +151,7 @@ async fn change_accounts(
     Body(input): Body<AccountsIn>,
 ) -> Result<axum::Json<Connection>> {
     let (chosen, now) = (account_ids(&input)?, app.now());
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = connection::fetch(&mut tx, id).await?;
     let in_use = onboarding::latest(&mut tx).await?.is_some_and(|known| known.state.has_dashboard());
     if !in_use || matches!(row.status, connection::Status::New | connection::Status::Removed) {

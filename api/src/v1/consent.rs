@@ -84,7 +84,7 @@ async fn start(
 ) -> Result<axum::Json<ConsentOut>> {
     let platform = domain::Platform::from(input.platform);
     let environment = environment(&app, platform)?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = onboarding::latest(&mut tx).await?.ok_or(Error::NOT_FOUND)?;
     if row.state != Progress::Connecting {
         return Err(Error::refused(ErrorCode::Conflict));
@@ -163,7 +163,7 @@ async fn reconnect(
     session: Session,
     Id(id): Id<ConnectionId>,
 ) -> Result<axum::Json<ConsentOut>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = connection::fetch(&mut tx, id).await?;
     let onboarding = onboarding::latest(&mut tx).await?;
     let purpose = match &onboarding {

@@ -130,7 +130,7 @@ async fn decide(
     Key(key): Key,
 ) -> Result<axum::Json<Proposal>> {
     let Decision { verdict, change_hash, reason } = decision;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = rows::fetch(&mut tx, id).await?;
     let viewer = Viewer::of(app, &mut tx, session).await?;
     drop(tx);
@@ -141,7 +141,13 @@ async fn decide(
     if let Some(code) = refused(&row, &viewer, verdict, change_hash.as_deref()) {
         return Err(Error::refused(code));
     }
-    let decide = DecideV1 { by: session.user, verdict, change_hash: change_hash.unwrap_or(row.change_hash), reason };
+    let decide = DecideV1 {
+        by: session.user,
+        verdict,
+        change_hash: change_hash.unwrap_or(row.change_hash),
+        reason,
+        origin: session.origin,
+    };
     let unharmed = match verdict {
         Verdict::Approve => "Nothing was approved and nothing was sent.",
         Verdict::Reject | Verdict::Cancel => "Nothing was decided and nothing was sent.",

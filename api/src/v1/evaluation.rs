@@ -87,7 +87,7 @@ async fn start(
     _: Body<EmptyIn>,
 ) -> Result<(StatusCode, axum::Json<EvaluationStarted>)> {
     let (id, now) = (DecisionId::from_uuid(key.subject(session.org)), app.now());
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     decision::open(&mut tx, decision::Cause::Person { decision: id, by: session.user }, now).await?;
     let intent = intent::create(&mut tx, intent::Kind::Evaluate, id.uuid(), now, now).await?;
     tx.commit().await?;
@@ -100,7 +100,7 @@ async fn start(
     extensions(("x-permission" = json!("rules.read"))),
     params(("id" = String, Path, description = "The evaluation.")), responses((status = 200, body = Evaluation)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<DecisionId>) -> Result<axum::Json<Evaluation>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     Ok(axum::Json(decision::fetch(&mut tx, id).await?.into()))
 }
 

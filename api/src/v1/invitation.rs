@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::ErrorCode;
 use domain::ids::{InvitationId, OrgId, UserId};
+use domain::{ErrorCode, Origin};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use store::invitation as rows;
@@ -178,7 +178,7 @@ impl Invitation {
 #[utoipa::path(get, path = "/invitations", operation_id = "listInvitations", tag = TAG,
     extensions(("x-permission" = json!("members.manage"))), responses((status = 200, body = Items<Invitation>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Invitation>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let now = app.now();
     let items = rows::list(&mut tx).await?.into_iter().map(|row| Invitation::new(row, now)).collect();
     Ok(axum::Json(Items { items }))
@@ -205,7 +205,7 @@ async fn create(
         by: session.user,
         expires_at: now + LASTS,
     };
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let made = rows::create(&mut tx, &new, now).await.map_err(|error| match error {
         store::Error::NotFound { noun: "role" } => Error::invalid("/role", "There is no such role."),
         store::Error::AlreadyMember => Error::invalid("/email", "This person belongs to the organisation already."),
@@ -217,7 +217,7 @@ async fn create(
     let sent = app.mailer.send(&email, &subject(&organisation), text(&session.name, &organisation, &link)).await;
     let mut invitation = Invitation::new(made, now);
     if sent == Sent::Yes {
-        let mut tx = app.store.begin(session.org).await?;
+        let mut tx = session.begin(&app).await?;
         rows::mailed(&mut tx, id(&invitation)?, app.now()).await?;
         tx.commit().await?;
         invitation.mailed = true;
@@ -251,7 +251,7 @@ fn text(inviter: &str, organisation: &str, link: &str) -> String {
     extensions(("x-permission" = json!("members.manage"))),
     params(("id" = String, Path, description = "The invitation.")), responses((status = 204)))]
 async fn withdraw(State(app): State<App>, session: Session, Id(id): Id<InvitationId>) -> Result<StatusCode> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     rows::withdraw(&mut tx, id, session.user, app.now()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -278,6 +278,7 @@ async fn look(State(app): State<App>, Body(link): Body<InvitationLink>) -> Resul
 async fn accept(
     State(app): State<App>,
     session: Option<Session>,
+    auth::From(origin): auth::From,
     Body(input): Body<AcceptIn>,
 ) -> Result<(SetCookie, axum::Json<Me>)> {
     let (tx, row) = find(&app, &input.token).await?;
@@ -291,11 +292,12 @@ async fn accept(
                 is_password_of(&app, &row.email, known.user, (input.password, input.code)).await?;
             }
             let mut tx = app.store.begin(org).await?;
+            tx.set_origin(origin);
             join(&app, &mut tx, row.id, known.user, &known.name).await?;
             tx.commit().await?;
             known.user
         }
-        (None, Some(new)) => create_and_join(&app, org, row, new).await?,
+        (None, Some(new)) => create_and_join(&app, (org, origin), row, new).await?,
         (None, None) => return Err(Error::invalid("/new", "This is needed: the e-mail has no account yet.")),
     };
     let mut tx = app.store.begin(org).await?;
@@ -324,7 +326,12 @@ async fn is_password_of(
     Ok(())
 }
 
-async fn create_and_join(app: &App, org: OrgId, row: rows::Invitation, new: NewPerson) -> Result<UserId> {
+async fn create_and_join(
+    app: &App,
+    (org, origin): (OrgId, Origin),
+    row: rows::Invitation,
+    new: NewPerson,
+) -> Result<UserId> {
     let NewPerson { name, password, terms_version, privacy_version } = new;
     let agreed = terms::Agreed::new(app, &terms_version, &privacy_version)?;
     let name = name.trim();
@@ -336,6 +343,7 @@ async fn create_and_join(app: &App, org: OrgId, row: rows::Invitation, new: NewP
     }
     let hash = app.passwords.hash(password).await?;
     let mut tx = app.store.begin(org).await?;
+    tx.set_origin(origin);
     let user = user::create(&mut tx, &row.email, name, &hash, app.now()).await?;
     join(app, &mut tx, row.id, user, name).await?;
     agreed.record(&mut tx, user, app.now()).await?;

@@ -71,7 +71,7 @@ impl Member {
 #[utoipa::path(get, path = "/members", operation_id = "listMembers", tag = TAG,
     extensions(("x-permission" = json!("members.read"))), responses((status = 200, body = Items<Member>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Member>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let rows = rows::list(&mut tx).await?;
     Ok(axum::Json(Items { items: rows.into_iter().map(|row| Member::new(row, &session)).collect() }))
 }
@@ -89,7 +89,7 @@ async fn update(
 ) -> Result<axum::Json<Member>> {
     let MemberPatch { role, active } = patch;
     let (by, now) = (session.user, app.now());
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     if let Some(role) = role {
         rows::set_role(&mut tx, id, &role, by, now).await?;
     }

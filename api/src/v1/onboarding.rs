@@ -198,7 +198,7 @@ async fn start(
     _: Body<EmptyIn>,
 ) -> Result<(StatusCode, axum::Json<Onboarding>)> {
     let now = app.now();
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     if rows::latest(&mut tx).await?.is_some_and(|known| known.state == rows::State::Done) {
         let detail = "This organisation is set up already: its connection is on the Connections page.".to_owned();
         return Err(Error::Refused { code: ErrorCode::Conflict, detail: Some(detail) });
@@ -221,7 +221,7 @@ async fn start(
     responses((status = 200, body = Onboarding),
               (status = 404, body = Problem, content_type = "application/problem+json", description = "None has begun.")))]
 async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Onboarding>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = rows::latest(&mut tx).await?.ok_or(Error::NOT_FOUND)?;
     Ok(axum::Json(Onboarding::read(&mut tx, row, app.now()).await?))
 }
@@ -271,7 +271,7 @@ pub(super) fn account_ids(input: &AccountsIn) -> Result<Vec<AccountId>> {
 
 /// The onboarding under way, in a state in which the request makes sense.
 async fn open(app: &App, session: &Session, fits: impl Fn(rows::State) -> bool) -> Result<rows::Onboarding> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = rows::latest(&mut tx).await?.ok_or(Error::NOT_FOUND)?;
     if fits(row.state) { Ok(row) } else { Err(Error::refused(ErrorCode::Conflict)) }
 }
@@ -288,7 +288,7 @@ async fn cancel(State(app): State<App>, session: Session) -> Result<axum::Json<O
     update::find::<OnboardOrganization>(&app, id, unharmed).await?.cancel("a person cancelled the onboarding").await?;
     record_cancel(&app, &session, &row).await?;
     for _ in 0..UNDONE_LOOKS {
-        let mut tx = app.store.begin(session.org).await?;
+        let mut tx = session.begin(&app).await?;
         if rows::fetch(&mut tx, row.id).await?.state.is_closed() {
             remove_unauthorised(&mut tx, row.connection).await?;
             tx.commit().await?;
@@ -302,7 +302,7 @@ async fn cancel(State(app): State<App>, session: Session) -> Result<axum::Json<O
 
 /// The engine has taken the request: who made it is on record, whatever the undo still takes.
 async fn record_cancel(app: &App, session: &Session, row: &rows::Onboarding) -> Result<()> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let entry = audit::Entry {
         actor: audit::Actor::Person(session.user),
         action: "onboarding.cancel".to_owned(),

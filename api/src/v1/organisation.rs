@@ -45,7 +45,7 @@ async fn freeze(
 ) -> Result<axum::Json<Organisation>> {
     let FreezeIn { frozen, reason } = input;
     let reason = extract::reason(&reason)?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     organisation::set_frozen(&mut tx, frozen, session.user, Some(&reason), app.now()).await?;
     let row = organisation::fetch(&mut tx).await?;
     tx.commit().await?;

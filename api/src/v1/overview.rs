@@ -118,7 +118,7 @@ pub struct CampaignCounts {
     responses((status = 200, body = Overview)))]
 async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Overview>> {
     let (campaigns, rule) = campaign::read_all(&app, session.org).await?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let as_of = watermark::complete_to(&watermark::freshness(&mut tx, None).await?);
     let next_run_at = match onboarding::latest(&mut tx).await?.map(|row| row.state) {
         Some(Progress::FirstSlice | Progress::Ready | Progress::Done) => {

@@ -69,7 +69,7 @@ impl From<rows::Role> for Role {
 #[utoipa::path(get, path = "/roles", operation_id = "listRoles", tag = TAG,
     extensions(("x-permission" = json!("members.read"))), responses((status = 200, body = Items<Role>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Role>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let items = rows::list(&mut tx).await?.into_iter().map(Role::from).collect();
     Ok(axum::Json(Items { items }))
 }
@@ -85,7 +85,7 @@ async fn create(
     Body(input): Body<RoleIn>,
 ) -> Result<(StatusCode, axum::Json<Role>)> {
     let (title, permissions) = check(input)?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let name = name_of(&title);
     let made = rows::create(&mut tx, &name, &title, &permissions, session.user, app.now()).await?;
     let made = made.ok_or(Error::Refused {
@@ -108,7 +108,7 @@ async fn update(
     Body(input): Body<RoleIn>,
 ) -> Result<axum::Json<Role>> {
     let (title, permissions) = check(input)?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let role = rows::update(&mut tx, &name, &title, &permissions, session.user, app.now()).await?;
     tx.commit().await?;
     Ok(axum::Json(role.into()))
@@ -119,7 +119,7 @@ async fn update(
     extensions(("x-permission" = json!("members.manage"))),
     params(("id" = String, Path, description = "The role's name.")), responses((status = 204)))]
 async fn delete(State(app): State<App>, session: Session, Id(name): Id<String>) -> Result<StatusCode> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     rows::delete(&mut tx, &name, session.user, app.now()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

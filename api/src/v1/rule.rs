@@ -86,7 +86,7 @@ pub struct RulePatch {
     extensions(("x-permission" = json!("rules.read"))),
     responses((status = 200, body = Items<Rule>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<Rule>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let items = rows::list(&mut tx).await?.into_iter().map(Rule::from).collect();
     Ok(axum::Json(Items { items }))
 }
@@ -105,7 +105,7 @@ async fn update(
 ) -> Result<axum::Json<Rule>> {
     let RulePatch { enabled, settings } = patch;
     let settings = settings.map(|Object(settings)| PacingRule::try_from(settings)).transpose()?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let rule = rows::update(&mut tx, id, &rows::Update { enabled, settings }, session.user, app.now()).await?;
     tx.commit().await?;
     Ok(axum::Json(rule.into()))

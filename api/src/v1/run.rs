@@ -213,7 +213,7 @@ async fn list(
         WorkState::Done => cycle::State::Done,
         WorkState::Failed => cycle::State::Failed,
     });
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let found = cycle::page(&mut tx, state, page).await?;
     Ok(axum::Json(paging::answer(LIST, found, Run::from)))
 }
@@ -223,7 +223,7 @@ async fn list(
     extensions(("x-permission" = json!("runs.read"))),
     params(("id" = String, Path, description = "The run.")), responses((status = 200, body = RunDetail)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<CycleId>) -> Result<axum::Json<RunDetail>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let row = cycle::fetch(&mut tx, id).await?;
     let pulls = pull::list_of_cycle(&mut tx, id).await?;
     let steps = steps(&row);
@@ -258,7 +258,7 @@ async fn start(
     _: Body<EmptyIn>,
 ) -> Result<(StatusCode, axum::Json<RunStarted>)> {
     let now = app.now();
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     if !connection::list(&mut tx).await?.iter().any(|connection| connection.connected_at.is_some()) {
         let detail = Some("There is no connected platform to read from.".to_owned());
         return Err(Error::Refused { code: ErrorCode::Conflict, detail });

@@ -124,7 +124,7 @@ async fn begin(
     let totp = Builder::new().with_secret(secret).with_account_name(session.email.replace(':', " "));
     let totp = totp.with_issuer(Some(ISSUER)).build().map_err(Error::internal("make a second factor"))?;
     let url = totp.to_url().map_err(Error::internal("write a second factor's address"))?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let sealed = app.vault.seal(&mut tx, &places::second_factor(session.user), &text).await?;
     rows::begin(&mut tx, session.user, &sealed, app.now()).await?;
     tx.commit().await?;

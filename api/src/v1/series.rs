@@ -96,7 +96,7 @@ pub enum MarkerKind {
     extensions(("x-permission" = json!("delivery.read"))),
     params(("id" = String, Path, description = "The campaign.")), responses((status = 200, body = Series)))]
 async fn get(State(app): State<App>, session: Session, Id(id): Id<EntityId>) -> Result<axum::Json<Series>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let (known, _, lines) = campaign::fetch(&mut tx, id).await?;
     let knowledge = Knowledge::read(&mut tx, &lines, app.now()).await?;
     let proposals = proposal::list_of_campaign(&mut tx, &known).await?;

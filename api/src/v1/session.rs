@@ -173,12 +173,14 @@ pub struct SwitchIn {
     responses((status = 201, body = Me), (status = 409, body = Problem, content_type = "application/problem+json")))]
 async fn sign_up(
     State(app): State<App>,
+    auth::From(origin): auth::From,
     Body(input): Body<SignUpIn>,
 ) -> Result<(StatusCode, SetCookie, axum::Json<Me>)> {
     let agreed = terms::Agreed::new(&app, &input.terms_version, &input.privacy_version)?;
     let (new, password) = check(input)?;
     let new = SignUp { password_hash: app.passwords.hash(password).await?, ..new };
     let mut tx = app.store.begin(OrgId::new()).await?;
+    tx.set_origin(origin);
     let user = organisation::sign_up(&mut tx, &new, app.now()).await?;
     agreed.record(&mut tx, user, app.now()).await?;
     let token = auth::begin(&app, &mut tx, user).await?;
@@ -233,7 +235,11 @@ pub(crate) fn is_email(text: &str) -> bool {
     extensions(("x-permission" = json!("anybody"))), security(("csrf" = [])),
     request_body = SessionIn,
     responses((status = 200, body = Me), (status = 401, body = Problem, content_type = "application/problem+json")))]
-async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result<(SetCookie, axum::Json<Me>)> {
+async fn sign_in(
+    State(app): State<App>,
+    auth::From(origin): auth::From,
+    Body(input): Body<SessionIn>,
+) -> Result<(SetCookie, axum::Json<Me>)> {
     let SessionIn { email, password, code } = input;
     let email = email.trim().to_lowercase();
     app.throttle.admit(&email)?;
@@ -245,6 +251,7 @@ async fn sign_in(State(app): State<App>, Body(input): Body<SessionIn>) -> Result
     second_factor::ask(&app, found.user, code.as_ref()).await?;
     app.throttle.forgive(&email);
     let mut tx = app.store.begin(found.org).await?;
+    tx.set_origin(origin);
     let token = auth::begin(&app, &mut tx, found.user).await?;
     record(&mut tx, found.user, &found.name, "session.sign_in", app.now()).await?;
     tx.commit().await?;
@@ -266,7 +273,7 @@ async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCod
 }
 
 async fn end(app: &App, session: &Session) -> Result<()> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     if store::session::delete(&mut tx, session.user, session.browser()?).await? {
         record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
     }
@@ -277,7 +284,7 @@ async fn end(app: &App, session: &Session) -> Result<()> {
 #[utoipa::path(get, path = "/sessions", operation_id = "listSessions", tag = TAG,
     extensions(("x-permission" = json!("person"))), responses((status = 200, body = Items<SessionItem>)))]
 async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Items<SessionItem>>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let (rows, current) = (store::session::list(&mut tx, session.user, app.now()).await?, session.browser()?);
     let items = rows.into_iter().map(|row| SessionItem {
         id: row.id.to_string(),
@@ -293,7 +300,7 @@ async fn list(State(app): State<App>, session: Session) -> Result<axum::Json<Ite
     extensions(("x-permission" = json!("person"))),
     params(("id" = String, Path, description = "The session.")), responses((status = 204)))]
 async fn revoke(State(app): State<App>, session: Session, Id(id): Id<SessionId>) -> Result<StatusCode> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     if !store::session::delete(&mut tx, session.user, id).await? {
         return Err(Error::refused(ErrorCode::NotFound));
     }
@@ -334,6 +341,7 @@ async fn switch(
     let there = known.into_iter().find(|known| Some(known.org) == wanted);
     let there = there.ok_or(Error::refused(ErrorCode::NotFound))?;
     let mut tx = app.store.begin(there.org).await?;
+    tx.set_origin(session.origin);
     let token = auth::begin(&app, &mut tx, session.user).await?;
     record(&mut tx, session.user, &session.name, "session.sign_in", app.now()).await?;
     tx.commit().await?;
@@ -366,7 +374,7 @@ async fn me(State(app): State<App>, session: Session) -> Result<axum::Json<Me>> 
 
 /// Who is signed in, and what waits for them.
 pub(crate) async fn read(app: &App, session: &Session) -> Result<Me> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let organisation = organisation::fetch(&mut tx).await?;
     let onboarding = match onboarding::latest(&mut tx).await? {
         Some(row) => Some(Onboarding::read(&mut tx, row, app.now()).await?),

@@ -5,8 +5,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse as _, Redirect, Response};
 use axum_extra::extract::CookieJar;
 use chrono::TimeDelta;
-use domain::ErrorCode;
 use domain::ids::{OrgId, UserId};
+use domain::{ErrorCode, Origin};
 use keys::places;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,7 @@ fn redirect_uri(app: &App) -> String {
 #[utoipa::path(get, path = "/sso", operation_id = "getSso", tag = TAG,
     extensions(("x-permission" = json!("sign_in.manage"))), responses((status = 200, body = Sso)))]
 async fn show(State(app): State<App>, session: Session) -> Result<axum::Json<Sso>> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let provider = rows::fetch(&mut tx).await?.map(|provider| {
         let Provider { issuer, client_id, client_secret: _, default_role, required } = provider;
         SsoProvider { issuer, client_id, default_role, required }
@@ -154,7 +154,7 @@ async fn set(State(app): State<App>, session: Session, Body(input): Body<SsoIn>)
                        provider's own document names, to the letter.";
         Error::invalid("/issuer", message)
     })?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     let before = rows::fetch(&mut tx).await?;
     let before = before.filter(|before| before.issuer == issuer && before.client_id == client_id);
     let client_secret = match (client_secret.filter(|secret| !secret.expose_secret().is_empty()), before) {
@@ -175,7 +175,7 @@ async fn set(State(app): State<App>, session: Session, Body(input): Body<SsoIn>)
 #[utoipa::path(delete, path = "/sso", operation_id = "removeSso", tag = TAG,
     extensions(("x-permission" = json!("sign_in.manage"))), responses((status = 204)))]
 async fn remove(State(app): State<App>, session: Session) -> Result<StatusCode> {
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     rows::delete(&mut tx, session.user, app.now()).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -222,9 +222,14 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Error {
 #[utoipa::path(get, path = "/sso/callback", operation_id = "answerSso", tag = TAG,
     extensions(("x-permission" = json!("anybody"))), security(()),
     params(SsoAnswer), responses((status = 303, description = "To the application, or to the sign-in page.")))]
-async fn answer(State(app): State<App>, jar: CookieJar, Parameters(answer): Parameters<SsoAnswer>) -> Response {
+async fn answer(
+    State(app): State<App>,
+    jar: CookieJar,
+    auth::From(origin): auth::From,
+    Parameters(answer): Parameters<SsoAnswer>,
+) -> Response {
     let secret = jar.get(COOKIE).map(|cookie| SecretString::from(cookie.value()));
-    let mut response = match take(&app, secret, answer).await {
+    let mut response = match take(&app, secret, answer, origin).await {
         Ok(token) => (auth::cookie(&app, &token), Redirect::to(SIGNED_IN)).into_response(),
         Err(error) => {
             let code = error.problem().code;
@@ -240,7 +245,7 @@ async fn answer(State(app): State<App>, jar: CookieJar, Parameters(answer): Para
     response
 }
 
-async fn take(app: &App, secret: Option<SecretString>, answer: SsoAnswer) -> Result<SecretString> {
+async fn take(app: &App, secret: Option<SecretString>, answer: SsoAnswer, origin: Origin) -> Result<SecretString> {
     const EXPIRED: Error = Error::refused(ErrorCode::SsoExpired);
     let (secret, state) = (secret.ok_or(EXPIRED)?, answer.state.ok_or(EXPIRED)?);
     let proof = Proof::of(&secret);
@@ -260,6 +265,7 @@ async fn take(app: &App, secret: Option<SecretString>, answer: SsoAnswer) -> Res
     let person = oidc::exchange(&app.outbound, registration(&provider, &redirect_uri), &ours, &code, &proof).await;
     let person = person.map_err(|error| failed(&*error))?;
     let mut tx = app.store.begin(org).await?;
+    tx.set_origin(origin);
     let (user, name) = member_of(app, &mut tx, &provider, person).await?;
     let token = auth::begin_bound(app, &mut tx, user).await?;
     record(&mut tx, user, &name, "session.sign_in_sso", app.now()).await?;

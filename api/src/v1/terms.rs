@@ -117,7 +117,7 @@ async fn show(State(app): State<App>) -> axum::Json<Terms> {
     extensions(("x-permission" = json!("person"))), request_body = AgreementIn, responses((status = 204)))]
 async fn agree(State(app): State<App>, session: Session, Body(input): Body<AgreementIn>) -> Result<StatusCode> {
     let agreed = Agreed::new(&app, &input.terms_version, &input.privacy_version)?;
-    let mut tx = app.store.begin(session.org).await?;
+    let mut tx = session.begin(&app).await?;
     if !agreed.is_given(&mut tx, session.user).await? {
         agreed.record(&mut tx, session.user, app.now()).await?;
         let AgreementIn { terms_version, privacy_version } = input;

@@ -218,9 +218,16 @@ impl PayloadCodec for Codec {
 impl Keyring {
     /// The newest key. Who has not looked for a while looks; when that fails the one that is known is as good.
     async fn newest(&self) -> Result<(u32, Key)> {
-        if self.known().looked_at.elapsed() > LOOKS_AFTER
-            && let Err(error) = self.look().await
-        {
+        let is_due = {
+            let mut known = self.known();
+            let is_due = known.looked_at.elapsed() > LOOKS_AFTER;
+            if is_due {
+                // One looks for all, and while the database is away nobody else waits for it.
+                known.looked_at = Instant::now();
+            }
+            is_due
+        };
+        if is_due && let Err(error) = self.look().await {
             tracing::warn!("the newest key for payloads is not known: {error}");
         }
         let known = self.known();

@@ -179,6 +179,8 @@ struct Row {
     title: Option<String>,
     before: Option<String>,
     after: Option<String>,
+    origin_address: Option<String>,
+    origin_key: Option<Uuid>,
 }
 
 async fn read(tx: &mut Tx, after: u64, up_to: u64) -> Result<Vec<Row>> {
@@ -186,7 +188,8 @@ async fn read(tx: &mut Tx, after: u64, up_to: u64) -> Result<Vec<Row>> {
         Row,
         r#"SELECT l.org_id, l.seq, l.audit_id, l.hash, a.id AS "line?", a.at AS "at?", a.actor_kind AS "actor_kind?",
                   a.actor_id AS "actor_id?", a.action AS "action?", a.subject AS "subject?",
-                  a.subject_id AS "subject_id?", a.title AS "title?", a.before::text AS before, a.after::text AS after
+                  a.subject_id AS "subject_id?", a.title AS "title?", a.before::text AS before, a.after::text AS after,
+                  a.origin_address, a.origin_key
            FROM audit_links l LEFT JOIN audit a ON a.org_id = l.org_id AND a.id = l.audit_id
            WHERE l.seq > $1 AND l.seq <= $2 ORDER BY l.seq LIMIT $3"#,
         i64::try_from(after).unwrap_or(i64::MAX),
@@ -226,8 +229,11 @@ fn next_hash(before: [u8; 32], row: &Row) -> [u8; 32] {
         row.before.clone(),
         row.after.clone(),
     ];
+    // Lines from before origins were recorded have none, and neither have their bytes.
+    let from_somewhere = row.origin_address.is_some() || row.origin_key.is_some();
+    let origin = from_somewhere.then(|| [row.origin_address.clone(), text(row.origin_key)]);
     let mut bytes = String::new();
-    for field in fields {
+    for field in fields.into_iter().chain(origin.into_iter().flatten()) {
         match field {
             Some(field) => {
                 // Writing to a text can't fail.

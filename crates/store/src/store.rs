@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use domain::Origin;
 use domain::ids::OrgId;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -51,7 +52,7 @@ impl Store {
     pub async fn begin(&self, org: OrgId) -> Result<Tx> {
         let mut inner = self.pool.begin().await?;
         sqlx::query!("SELECT set_config('app.org', $1, true)", org.uuid().to_string()).fetch_one(&mut *inner).await?;
-        Ok(Tx { inner, org, failed: false })
+        Ok(Tx { inner, org, origin: Origin::default(), failed: false })
     }
 
     /// Asks the database for a sign of life.
@@ -93,6 +94,7 @@ impl fmt::Debug for Store {
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     org: OrgId,
+    origin: Origin,
     failed: bool,
 }
 
@@ -101,6 +103,15 @@ impl Tx {
     #[must_use]
     pub const fn org(&self) -> OrgId {
         self.org
+    }
+
+    /// From where what is done in it is done, for the audit trail.
+    pub const fn set_origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
+    pub(crate) const fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Makes everything done in it happen.

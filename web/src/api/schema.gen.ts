@@ -724,6 +724,42 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v1/second-factor": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Whether the person has a second factor. */
+    get: operations["getSecondFactor"];
+    /** Turns the second factor on, with a first code of it. */
+    put: operations["confirmSecondFactor"];
+    /** Begins to set up a second factor. It is not asked for until a first code of it was right. */
+    post: operations["beginSecondFactor"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/second-factor/removal": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /** Removes the second factor: from now on the password alone is asked for. */
+    post: operations["removeSecondFactor"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v1/session": {
     parameters: {
       query?: never;
@@ -804,6 +840,62 @@ export interface paths {
     put?: never;
     /** Signs an organisation up and its first person in. */
     post: operations["signUp"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/sso": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** How the organisation's people can sign in through a provider of their own. */
+    get: operations["getSso"];
+    /** Gives the organisation an identity provider. Its document is read first: what can't be reached is not kept. */
+    put: operations["setSso"];
+    post?: never;
+    /** The organisation's people sign in with passwords only. Whom the provider vouched for is signed out. */
+    delete: operations["removeSso"];
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/sso/begin": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    get?: never;
+    put?: never;
+    /**
+     * Begins to sign in through the provider of the organisation that somebody with this e-mail joined first, or of the one
+     *     that a sign-in link names. The browser is given a cookie that its way back is known by.
+     */
+    post: operations["beginSso"];
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/sso/callback": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Where a provider's page sends the browser back to: signed in, or back to the sign-in page with what went wrong. */
+    get: operations["answerSso"];
+    put?: never;
+    post?: never;
     delete?: never;
     options?: never;
     head?: never;
@@ -918,6 +1010,11 @@ export interface components {
   schemas: {
     /** @description Accepts an invitation. */
     AcceptIn: {
+      /**
+       * @description A code of that account's second factor, where `auth.code_needed` asked for it.
+       * @example 123456
+       */
+      code?: string | null;
       new?: components["schemas"]["NewPerson"] | null;
       /**
        * Format: password
@@ -927,6 +1024,7 @@ export interface components {
       /** @description The link's secret. */
       token: string;
     };
+    AccountIdText: string;
     /**
      * @description Whether an advertiser can be read.
      * @enum {string}
@@ -935,7 +1033,7 @@ export interface components {
     /** @description The advertisers that a person chose. */
     AccountsIn: {
       /** @description Their ids; at least one. */
-      account_ids: string[];
+      account_ids: components["schemas"]["AccountIdText"][];
     };
     /**
      * @description Who has to do something.
@@ -1134,7 +1232,10 @@ export interface components {
     };
     /** @description A withdrawal. */
     CancelIn: {
-      /** @description Why, 1 to 500 characters. */
+      /**
+       * Format: text
+       * @description Why, 1 to 500 characters.
+       */
       reason: string;
     };
     /** @description Whether one thing that is needed is there. */
@@ -1145,6 +1246,14 @@ export interface components {
       name: string;
       /** @description Whether it is there. */
       ok: boolean;
+    };
+    /** @description A code of the authenticator. */
+    CodeIn: {
+      /**
+       * @description Six digits.
+       * @example 123456
+       */
+      code: string;
     };
     /** @description An organisation's authorised link to a platform. */
     Connection: {
@@ -1296,7 +1405,10 @@ export interface components {
     FreezeIn: {
       /** @description True: nothing is sent to a platform any more. False: approved changes are sent again. */
       frozen: boolean;
-      /** @description Why; it is kept in the audit trail. */
+      /**
+       * Format: text
+       * @description Why; it is kept in the audit trail.
+       */
       reason: string;
     };
     /** @description How fresh numbers are. */
@@ -1622,6 +1734,13 @@ export interface components {
        */
       terms_version: string;
     };
+    /** @description What an authenticator is to be given. It is shown this once. */
+    NewSecondFactor: {
+      /** @description The secret, in base 32, to be typed in. */
+      secret: string;
+      /** @description The same as an `otpauth://` address, to be shown as a QR code. */
+      url: string;
+    };
     /** @description Lines that could not be judged, for one reason. */
     NotJudged: {
       /**
@@ -1867,6 +1986,25 @@ export interface components {
        */
       new: string;
     };
+    /** @enum {string} */
+    PermissionName:
+      | "delivery.read"
+      | "runs.read"
+      | "runs.start"
+      | "connections.read"
+      | "connections.manage"
+      | "rules.read"
+      | "rules.manage"
+      | "rules.evaluate"
+      | "proposals.read"
+      | "proposals.decide"
+      | "proposals.withdraw"
+      | "changes.freeze"
+      | "members.read"
+      | "members.manage"
+      | "api_keys.manage"
+      | "sign_in.manage"
+      | "audit.read";
     /** @description A person, by name. */
     Person: {
       /** @description The name. */
@@ -2099,12 +2237,33 @@ export interface components {
      * @enum {string}
      */
     ReconnectionState: "checking" | "done" | "refused";
+    /** @description Codes for when the authenticator is lost, each for one sign-in. They are shown this once. */
+    RecoveryCodes: {
+      /** @description The codes. */
+      recovery_codes: string[];
+    };
     /** @description A no. */
     RejectIn: {
       /** @description The `change_hash` of the proposal that was shown. */
       change_hash: string;
-      /** @description Why, 1 to 500 characters. */
+      /**
+       * Format: text
+       * @description Why, 1 to 500 characters.
+       */
       reason: string;
+    };
+    /** @description Removes the second factor. */
+    RemovalIn: {
+      /**
+       * @description A code of the authenticator, or a recovery code.
+       * @example 123456
+       */
+      code: string;
+      /**
+       * Format: password
+       * @description The person's password.
+       */
+      password: string;
     };
     /** @description A new password in place of a forgotten one. */
     ResetIn: {
@@ -2143,8 +2302,11 @@ export interface components {
     /** @description What a role is called and allows. */
     RoleIn: {
       /** @description What it allows, by name. */
-      permissions: string[];
-      /** @description What people call it, 1 to 100 characters. */
+      permissions: components["schemas"]["PermissionName"][];
+      /**
+       * Format: line
+       * @description What people call it, 1 to 100 characters.
+       */
       title: string;
     };
     /** @description Rows written, by layer. */
@@ -2323,6 +2485,24 @@ export interface components {
       /** @description What it does. */
       title: string;
     };
+    /** @description Whether the person has a second factor. */
+    SecondFactor: {
+      /** @description Whether a code is asked for when they sign in. */
+      on: boolean;
+      /**
+       * Format: int32
+       * @description How many recovery codes are left.
+       */
+      recovery_codes_left: number;
+    };
+    /** @description Begins to set one up. */
+    SecondFactorIn: {
+      /**
+       * Format: password
+       * @description The person's password.
+       */
+      password: string;
+    };
     /** @description Spend against plan, day by day. */
     Series: {
       /**
@@ -2378,6 +2558,11 @@ export interface components {
     /** @description A person signs in. */
     SessionIn: {
       /**
+       * @description A code of the second factor, or a recovery code, where `auth.code_needed` asked for it.
+       * @example 123456
+       */
+      code?: string | null;
+      /**
        * Format: email
        * @description The e-mail address.
        */
@@ -2412,9 +2597,15 @@ export interface components {
        * @description The person's e-mail address.
        */
       email: string;
-      /** @description The person's name. */
+      /**
+       * Format: line
+       * @description The person's name.
+       */
       name: string;
-      /** @description The agency's name. */
+      /**
+       * Format: line
+       * @description The agency's name.
+       */
       organisation_name: string;
       /**
        * Format: password
@@ -2441,6 +2632,72 @@ export interface components {
        * @example Europe/Berlin
        */
       time_zone: string;
+    };
+    /** @description The identity provider of an organisation. */
+    Sso: {
+      provider?: components["schemas"]["SsoProvider"] | null;
+      /**
+       * Format: uri
+       * @description What the provider has to be told as redirect URI.
+       */
+      redirect_uri: string;
+      /**
+       * Format: uri
+       * @description Where people of this organisation begin to sign in through it.
+       */
+      sign_in_url: string;
+    };
+    /** @description Who wants to sign in. */
+    SsoBeginIn: {
+      /**
+       * Format: email
+       * @description The person's e-mail address.
+       */
+      email?: string | null;
+      /** @description The organisation, from its sign-in link. */
+      organisation?: string | null;
+    };
+    /** @description Where a person signs in. */
+    SsoBegun: {
+      /**
+       * Format: uri
+       * @description The provider's page; the browser goes there.
+       */
+      redirect_url: string;
+    };
+    /** @description An identity provider to be used. */
+    SsoIn: {
+      /** @description What it calls us. */
+      client_id: string;
+      /**
+       * Format: password
+       * @description Our secret there; not needed when issuer and client stay as they are.
+       */
+      client_secret?: string | null;
+      /** @description The name of the role of people whom it knows and who were not invited; null lets in members only. */
+      default_role?: string | null;
+      /**
+       * Format: uri
+       * @description Its issuer, whose document is read now.
+       * @example https://login.agency.example
+       */
+      issuer: string;
+      /** @description Whether everybody but admins has to sign in through it. */
+      required: boolean;
+    };
+    /** @description An identity provider, without our secret there. */
+    SsoProvider: {
+      /** @description What it calls us. */
+      client_id: string;
+      /** @description The name of the role of people whom it knows and who were not invited; null lets in members only. */
+      default_role?: string | null;
+      /**
+       * Format: uri
+       * @description Its issuer.
+       */
+      issuer: string;
+      /** @description Whether everybody but admins has to sign in through it. */
+      required: boolean;
     };
     /**
      * @description The steps of an onboarding.
@@ -2538,6 +2795,21 @@ export interface operations {
           "application/json": components["schemas"]["Items_ApiKey"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2571,6 +2843,21 @@ export interface operations {
           "application/json": components["schemas"]["NewApiKey"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2600,6 +2887,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -2633,6 +2935,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Page_AuditEntry"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2673,6 +2990,21 @@ export interface operations {
           "application/json": components["schemas"]["Page_CampaignSummary"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2703,6 +3035,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Campaign"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2737,6 +3084,21 @@ export interface operations {
           "application/json": components["schemas"]["Series"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2764,6 +3126,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Connection"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2798,6 +3175,21 @@ export interface operations {
           "application/json": components["schemas"]["Connection"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2814,7 +3206,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path: {
         /** @description The connection. */
@@ -2837,6 +3229,21 @@ export interface operations {
           "application/json": components["schemas"]["Connection"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2853,7 +3260,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Accepted; a repeated request makes a fresh consent. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path: {
         /** @description The connection. */
@@ -2870,6 +3277,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["ConsentOut"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -2905,6 +3327,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -2942,6 +3379,21 @@ export interface operations {
           "application/json": components["schemas"]["EvaluationStarted"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -2974,6 +3426,21 @@ export interface operations {
           "application/json": components["schemas"]["Evaluation"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3001,6 +3468,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Invitation"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3036,6 +3518,21 @@ export interface operations {
           "application/json": components["schemas"]["NewInvitation"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3067,6 +3564,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Me"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3102,6 +3614,21 @@ export interface operations {
           "application/json": components["schemas"]["InvitationView"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3132,6 +3659,21 @@ export interface operations {
         };
         content?: never;
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3161,6 +3703,21 @@ export interface operations {
           "application/json": components["schemas"]["Me"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3188,6 +3745,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_Member"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3226,6 +3798,21 @@ export interface operations {
           "application/json": components["schemas"]["Member"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3258,6 +3845,21 @@ export interface operations {
       /** @description None has begun. */
       404: {
         headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
           [name: string]: unknown;
         };
         content: {
@@ -3309,6 +3911,21 @@ export interface operations {
           "application/json": components["schemas"]["Onboarding"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3325,7 +3942,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3345,6 +3962,21 @@ export interface operations {
           "application/json": components["schemas"]["Onboarding"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3361,7 +3993,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3375,6 +4007,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Onboarding"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3393,7 +4040,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Accepted; a repeated request makes a fresh consent. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3413,6 +4060,21 @@ export interface operations {
           "application/json": components["schemas"]["ConsentOut"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3429,7 +4091,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3452,6 +4114,21 @@ export interface operations {
       /** @description The role does not allow it. */
       403: {
         headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
           [name: string]: unknown;
         };
         content: {
@@ -3487,6 +4164,21 @@ export interface operations {
           "application/json": components["schemas"]["Items_OrganisationItem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3514,6 +4206,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Overview"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3547,6 +4254,21 @@ export interface operations {
         };
         content?: never;
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3577,6 +4299,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -3609,6 +4346,21 @@ export interface operations {
         };
         content?: never;
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3639,6 +4391,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3677,6 +4444,21 @@ export interface operations {
           "application/json": components["schemas"]["Page_Proposal"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3707,6 +4489,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Proposal"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3751,6 +4548,21 @@ export interface operations {
       /** @description As asked. */
       409: {
         headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
           [name: string]: unknown;
         };
         content: {
@@ -3805,6 +4617,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3853,6 +4680,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3882,6 +4724,21 @@ export interface operations {
           "application/json": components["schemas"]["Items_Role"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3898,7 +4755,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path?: never;
       cookie?: never;
@@ -3916,6 +4773,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Role"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -3954,6 +4826,21 @@ export interface operations {
           "application/json": components["schemas"]["Role"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -3984,6 +4871,21 @@ export interface operations {
         };
         content?: never;
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4013,6 +4915,21 @@ export interface operations {
           "application/json": components["schemas"]["Items_Rule"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4029,7 +4946,7 @@ export interface operations {
       query?: never;
       header?: {
         /** @description Names this request; the same key gets the same answer. */
-        "Idempotency-Key"?: string | null;
+        "Idempotency-Key"?: string;
       };
       path: {
         /** @description The rule. */
@@ -4050,6 +4967,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Rule"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -4088,6 +5020,21 @@ export interface operations {
           "application/json": components["schemas"]["Page_Run"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4124,6 +5071,21 @@ export interface operations {
           "application/json": components["schemas"]["RunStarted"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4154,6 +5116,207 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["RunDetail"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  getSecondFactor: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["SecondFactor"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  confirmSecondFactor: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["CodeIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["RecoveryCodes"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  beginSecondFactor: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["SecondFactorIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      201: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["NewSecondFactor"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  removeSecondFactor: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["RemovalIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -4198,6 +5361,21 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4224,6 +5402,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -4258,6 +5451,21 @@ export interface operations {
           "application/json": components["schemas"]["Me"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4285,6 +5493,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Items_SessionItem"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -4316,6 +5539,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {
@@ -4359,6 +5597,248 @@ export interface operations {
           "application/problem+json": components["schemas"]["Problem"];
         };
       };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  getSso: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Sso"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  setSso: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["SsoIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  removeSso: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      204: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  beginSso: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        "application/json": components["schemas"]["SsoBeginIn"];
+      };
+    };
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["SsoBegun"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  answerSso: {
+    parameters: {
+      query?: {
+        /** @description The code, when the person signed in. */
+        code?: string;
+        /** @description The state that was sent along. */
+        state?: string;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description To the application, or to the sign-in page. */
+      303: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
       /** @description A problem */
       default: {
         headers: {
@@ -4386,6 +5866,21 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Terms"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
         };
       };
       /** @description A problem */
@@ -4418,6 +5913,21 @@ export interface operations {
           [name: string]: unknown;
         };
         content?: never;
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
       };
       /** @description A problem */
       default: {

@@ -1,8 +1,8 @@
 //! One proposal on its way to the platform.
 
-use domain::ErrorCode;
 use domain::ids::{AttemptId, OrgId, ProposalId, UserId};
 use domain::write_back::State;
+use domain::{ErrorCode, Origin};
 use serde::{Deserialize, Serialize};
 use temporalio_common::ActivityError;
 use temporalio_macros::activity_definitions;
@@ -51,6 +51,9 @@ pub struct DecideV1 {
     /// Why, where a reason is asked for.
     #[serde(default)]
     pub reason: Option<String>,
+    /// From where.
+    #[serde(default)]
+    pub origin: Origin,
 }
 
 /// A decision to be recorded.

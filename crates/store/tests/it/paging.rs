@@ -57,10 +57,11 @@ async fn pages_of_the_audit_trail_hold_every_line_once_while_it_grows() {
     for number in 0..40 {
         record(&world, number / 13).await;
     }
-    let ids = all_pages!(world, 7, |tx, page| audit::page(tx, page), record(&world, 99).await);
+    let ids =
+        all_pages!(world, 7, |tx, page| audit::page(tx, &audit::Search::default(), page), record(&world, 99).await);
     assert_each_once(ids, 41);
     let mut tx = world.tx().await;
-    let whole = audit::page(&mut tx, Page::first(1_000)).await.unwrap();
+    let whole = audit::page(&mut tx, &audit::Search::default(), Page::first(1_000)).await.unwrap();
     let mut sorted = whole.items.clone();
     sorted.sort_by_key(|line| std::cmp::Reverse((line.at, line.id)));
     assert_eq!(whole.items, sorted, "newest first");

@@ -17,7 +17,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("consents.state_hash", "a hash"),
     ("data_keys.wrapped", "a wrapped key"),
     ("deployment_keys.wrapped", "a wrapped key"),
-    ("idempotency_keys.request_hash", "a hash"),
+    ("idempotency.request_hash", "a hash"),
     ("invitations.token_hash", "a hash"),
     ("password_resets.token_hash", "a hash"),
     ("recovery_codes.code_hash", "a hash"),
