@@ -2,8 +2,13 @@
 /**
  * Who may do what, in real browsers of two people, against a running platform: an admin invites a viewer, who joins by the
  * link, sees what a viewer may see, and neither sees nor reaches what they may not; made an approver, they decide. Then an
- * API key, a password and the pages around signing in. Its variables are those of harness.mjs.
+ * API key, a password, a second factor, the pages around signing in, and single sign-on through an identity provider. Its
+ * variables are those of harness.mjs; the platform has to allow private addresses (CLP_SSO_PRIVATE=1).
  */
+import { spawn } from "node:child_process";
+import { createHmac } from "node:crypto";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import {
   agree,
   allow,
@@ -35,6 +40,8 @@ const viewer = {
   next: "seven quiet otters paddle",
 };
 const nobody = `nobody.${now}@agency.example`;
+const guest = { name: "Gina", email: `gina.${now}@agency.example` };
+const client = { CLIENT_ID: "clp", CLIENT_SECRET: "the secret of this client" };
 
 const hers = await openBrowser();
 const theirs = await openBrowser();
@@ -170,10 +177,14 @@ async function whatAViewerSees() {
   demand((await detail().getByRole("button", { name: "Approve" }).count()) === 0, "a viewer is offered to approve");
   await check("viewer-approval");
   await main().getByRole("link", { name: "Settings" }).click();
-  await page.getByRole("table", { name: /signed in/ }).waitFor();
-  demand((await page.getByRole("link", { name: "API keys" }).count()) === 0, "a viewer is led to the API keys");
+  await page.getByText("Your role does not let you freeze changes.").waitFor();
   await check("viewer-settings");
-  for (const path of ["members", "audit", "settings/api-keys"]) {
+  await page.getByRole("link", { name: "Sign-in security" }).click();
+  await page.getByRole("table", { name: /signed in/ }).waitFor();
+  for (const name of ["API keys", "Single sign-on"])
+    demand((await page.getByRole("link", { name }).count()) === 0, `a viewer is led to ${name}`);
+  await check("viewer-security");
+  for (const path of ["members", "audit", "settings/api-keys", "settings/single-sign-on"]) {
     await page.goto(`${base}/${path}`);
     await page.getByText("Your role does not allow this").waitFor();
     await check(`viewer-${path.replace("/", "-")}`);
@@ -193,6 +204,8 @@ async function whatAViewerIsRefused() {
     ["GET", "/api-keys"],
     ["POST", "/api-keys", { name: "mine", permissions: ["delivery.read"], expires_in_days: 30 }],
     ["GET", "/audit"],
+    ["GET", "/sso"],
+    ["DELETE", "/sso"],
     ["POST", `/proposals/${open.id}/approve`, { change_hash: open.change_hash }],
     ["PUT", "/organisation/freeze", { frozen: true, reason: "mine" }],
   ];
@@ -273,17 +286,104 @@ async function apiKey() {
 
 async function anotherPassword() {
   const { page, button, heading } = theirs;
-  await page.goto(`${base}/settings`);
+  await page.goto(`${base}/settings/security`);
   await page.getByLabel(/^Current password/).fill(viewer.password);
   await page.getByLabel(/^New password/).fill(viewer.next);
   await button("Change the password").click();
   await page.getByText("Changed. Your other browsers are signed out.").waitFor();
   await signOut(theirs);
+  await enterPassword();
+  await heading("Overview").waitFor();
+}
+
+async function enterPassword() {
+  const { page, button } = theirs;
   await page.goto(`${base}/sign-in`);
   await page.getByRole("textbox", { name: "E-mail" }).fill(viewer.email);
   await page.getByLabel(/^Password/).fill(viewer.next);
   await button("Sign in").click();
+}
+
+const STEP_SECONDS = 30;
+
+/** The number of the code that holds now, by the platform's clock. */
+async function stepNow(page) {
+  const { body } = await ask(page, "GET", "/me");
+  return Math.floor(Date.parse(body.now) / 1_000 / STEP_SECONDS);
+}
+
+/** What an authenticator with this secret shows in that step: RFC 6238. */
+function codeAt(secret, step) {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  const bits = [...secret].map((letter) => letters.indexOf(letter).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(step));
+  const digest = createHmac("sha1", key).update(counter).digest();
+  const number = digest.readUInt32BE(digest.at(-1) & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, "0");
+}
+
+/** What the viewer keeps of the second factor. */
+const factor = { secret: "", step: 0, recovery: [] };
+
+async function secondFactor() {
+  const { page, button, check } = theirs;
+  await page.goto(`${base}/settings/security`);
+  const section = page.getByRole("region", { name: "Second factor" });
+  await section.getByText("Off", { exact: true }).waitFor();
+  await check("security");
+  await button("Set up…").click();
+  const begin = page.getByRole("dialog", { name: "Set up a second factor" });
+  await begin.getByLabel(/^Password/).fill(viewer.next);
+  await check("second-factor-begin");
+  await button("Go on").click();
+  const scan = page.getByRole("dialog", { name: "Add it to your authenticator" });
+  await scan.getByRole("img", { name: /^QR code/ }).waitFor();
+  factor.secret = await scan.getByRole("textbox", { name: "Secret" }).inputValue();
+  await check("second-factor-scan");
+  factor.step = await stepNow(page);
+  await scan.getByLabel(/^First code/).fill(codeAt(factor.secret, factor.step - 5));
+  await button("Turn it on").click();
+  await scan.getByRole("alert").waitFor();
+  await scan.getByLabel(/^First code/).fill(codeAt(factor.secret, factor.step));
+  await page.keyboard.press("Enter");
+  const codes = page.getByRole("dialog", { name: "Keep your recovery codes" });
+  const shown = await codes.getByRole("group", { name: "Recovery codes" }).textContent();
+  factor.recovery = shown.split("\n");
+  demand(factor.recovery.length === 10, "there are not ten recovery codes");
+  await check("second-factor-codes");
+  await page.keyboard.press("Escape");
+  await button("I have kept them").click();
+  await section.getByText("10 recovery codes are left.").waitFor();
+  await codes.waitFor({ state: "hidden" });
+  await check("second-factor-on");
+}
+
+async function signingInWithCodes() {
+  const { page, button, heading, check } = theirs;
+  await signOut(theirs);
+  await enterPassword();
+  const code = page.getByLabel(/^Code/);
+  await code.waitFor();
+  demand((await ask(page, "GET", "/me")).status === 401, "the password alone signs in");
+  await check("sign-in-code");
+  await code.fill(codeAt(factor.secret, factor.step));
+  await page.keyboard.press("Enter");
+  await page.getByRole("alert").filter({ hasText: "was used before" }).waitFor();
+  await check("sign-in-code-used");
+  await code.fill(codeAt(factor.secret, factor.step + 1));
+  await page.keyboard.press("Enter");
   await heading("Overview").waitFor();
+  await signOut(theirs);
+  await enterPassword();
+  await button("Use a recovery code").click();
+  await check("sign-in-recovery");
+  await page.getByLabel(/^Recovery code/).fill(factor.recovery[0]);
+  await button("Sign in").click();
+  await heading("Overview").waitFor();
+  await page.goto(`${base}/settings/security`);
+  await page.getByText("9 recovery codes are left.").waitFor();
 }
 
 /** New versions come with a new start of the platform; here only the answer to "who is signed in" is another one. */
@@ -331,6 +431,117 @@ async function aroundSigningIn() {
   }
 }
 
+let provider;
+
+/** Starts an identity provider with one client, and returns its issuer. */
+async function startProvider(redirectUri) {
+  const script = fileURLToPath(new URL("identity-provider.mjs", import.meta.url));
+  const env = { ...process.env, ...client, REDIRECT_URI: redirectUri };
+  provider = spawn(process.execPath, [script], { env, stdio: ["pipe", "pipe", "inherit"] });
+  for await (const line of createInterface(provider.stdout))
+    if (line.startsWith("issuer ")) return line.slice("issuer ".length);
+  throw new Error("the identity provider does not start");
+}
+
+let signInLink;
+
+async function settingUpSso() {
+  const { page, button, heading, main, check } = hers;
+  await main().getByRole("link", { name: "Settings" }).click();
+  await page.getByRole("link", { name: "Single sign-on" }).click();
+  await heading("Single sign-on").waitFor();
+  await page.getByText("Not set up").waitFor();
+  await check("sso-empty");
+  signInLink = await page.getByRole("textbox", { name: "Sign-in link" }).inputValue();
+  const issuer = await startProvider(await page.getByRole("textbox", { name: "Redirect URI" }).inputValue());
+  await page.getByLabel(/^Issuer/).fill(`${issuer}/elsewhere`);
+  await page.getByLabel(/^Client ID/).fill(client.CLIENT_ID);
+  await page.getByLabel(/^Client secret/).fill(client.CLIENT_SECRET);
+  await page.getByLabel(/^People whom it knows/).selectOption("Join as Viewer");
+  await button("Save").click();
+  await page.getByRole("alert").filter({ hasText: "No OpenID Connect document" }).waitFor();
+  await check("sso-no-document");
+  await page.getByLabel(/^Issuer/).fill(issuer);
+  await button("Save").click();
+  await page.getByText(/^Saved/).waitFor();
+  await button("Remove…").waitFor();
+  await check("sso-set");
+}
+
+/** A person at their identity provider. Its pages want letters from far away, which a test does not fetch. */
+async function atProvider({ page }, email) {
+  await page.getByPlaceholder("Enter any login").fill(email);
+  await page.getByPlaceholder("and password").fill("any");
+  await page.getByRole("button", { name: "Sign-in" }).click();
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+const without = (browser) => browser.page.route(/fonts\.googleapis\.com/, (route) => route.abort());
+
+/** Nobody knows them here: they come in by what their provider says, and with the role that is for such people. */
+async function comingInBySso() {
+  const theirOwn = await openBrowser();
+  const { page, button, heading, main, check } = theirOwn;
+  await without(theirOwn);
+  await page.goto(signInLink);
+  await button("Continue with single sign-on").waitFor();
+  await check("sign-in-sso");
+  await button("Continue with single sign-on").click();
+  await page.getByRole("link", { name: /Cancel/ }).click();
+  await page.getByRole("alert").filter({ hasText: "could not be reached, or its answer" }).waitFor();
+  await check("sign-in-sso-failed");
+  await page.goto(signInLink);
+  await button("Continue with single sign-on").click();
+  await atProvider(theirOwn, guest.email);
+  await heading("Please agree to go on").waitFor();
+  await agree(page);
+  await button("Agree and go on").click();
+  await heading("Overview").waitFor();
+  await page.getByText(admin.agency).first().waitFor();
+  const { body: me } = await ask(page, "GET", "/me");
+  demand(me.role === "viewer" && me.user.email === guest.email, `who comes in is ${JSON.stringify(me.user)}`);
+  demand(me.user.name === guest.name, `the provider's name for them is not kept: ${me.user.name}`);
+  const places = await main().getByRole("link").allTextContents();
+  const seen = places.map((place) => place.replace(/\d+$/, "")).join();
+  demand(seen === "Overview,Approvals,Connections,Runs,Settings", `who comes in is led to ${seen}`);
+  for (const path of ["/members", "/sso", "/audit", "/api-keys"])
+    demand((await ask(page, "GET", path)).status === 403, `GET ${path} is not refused`);
+  await check("sso-overview");
+}
+
+/** The approver's password and code are right, and not enough any more; their provider's word is. */
+async function requiringSso() {
+  await hers.page.getByRole("checkbox", { name: /^Everybody has to/ }).check();
+  await hers.button("Save").click();
+  await hers.page.getByText(/^Saved/).waitFor();
+  const { page, button, heading, check } = theirs;
+  await without(theirs);
+  await enterPassword();
+  await button("Use a recovery code").click();
+  await page.getByLabel(/^Recovery code/).fill(factor.recovery[1]);
+  await button("Sign in").click();
+  await page.getByRole("alert").filter({ hasText: "sign in through its identity provider" }).waitFor();
+  await check("sign-in-sso-needed");
+  await button("Continue with single sign-on").click();
+  await page.getByLabel(/^Work e-mail/).waitFor();
+  await button("Continue with single sign-on").click();
+  await atProvider(theirs, viewer.email);
+  await heading("Overview").waitFor();
+  const { body: me } = await ask(page, "GET", "/me");
+  demand(me.user.name === viewer.name && me.role === "approver", "the provider's person is somebody else here");
+}
+
+async function removingSso() {
+  const { page, button, check } = hers;
+  await button("Remove…").click();
+  await page.getByRole("dialog", { name: "Remove single sign-on?" }).waitFor();
+  await check("sso-remove");
+  await button("Remove single sign-on").click();
+  await page.getByText("Not set up").waitFor();
+  await theirs.page.goto(`${base}/runs`);
+  await theirs.heading("Sign in").waitFor();
+}
+
 await walk("people", async () => {
   await step("an agency with proposals", anAgency);
   await step("invited, sent again, withdrawn", inviting);
@@ -342,6 +553,13 @@ await walk("people", async () => {
   await step("the approver decides", deciding);
   await step("API key: made, used, revoked", apiKey);
   await step("another password", anotherPassword);
+  await step("second factor set up", secondFactor);
+  await step("signed in with a code, and with a recovery code", signingInWithCodes);
   await step("agreed to anew before going on", agreeing);
   await step("forgotten password, legal pages", aroundSigningIn);
+  await step("identity provider set up", settingUpSso);
+  await step("somebody new comes in by single sign-on", comingInBySso);
+  await step("single sign-on required: a password is not enough", requiringSso);
+  await step("identity provider removed, and its people signed out", removingSso);
 });
+provider?.stdin.end();

@@ -10,6 +10,8 @@
  * Signing in as empty@agency.example shows the empty states, as broken@agency.example the failed ones, as
  * viewer@agency.example what somebody sees who may only look; planner@… and approver@… may a little more.
  * demo@agency.example is a viewer in a second organisation; terms@… has not agreed to the terms that hold now.
+ * factor@… is asked for a code when signing in: any six digits but 000000. A person whose e-mail begins with stranger@ or
+ * unknown@ does not get in by single sign-on.
  * The link of an invitation holds until it is used; demo@agency.example is invited to another agency by #known.
  */
 import { randomUUID } from "node:crypto";
@@ -557,6 +559,86 @@ function makeKey(org, { name, permissions, expires_in_days }) {
   return [201, { key, secret }];
 }
 
+// ---- second factor and single sign-on ----
+
+const refusedField = (pointer, message) => [
+  422,
+  problem(422, "request.invalid", "Some of what was sent can't be used.", {
+    errors: [{ pointer, message }],
+  }),
+];
+
+const makeCodes = () =>
+  Array.from({ length: 10 }, () => {
+    const [a, b] = [randomUUID(), randomUUID()].map((id) => id.replaceAll("-", ""));
+    return [a.slice(0, 5), a.slice(5, 10), b.slice(0, 5), b.slice(5, 10)].join("-");
+  });
+
+function secondFactor(org, method, id, body) {
+  if (method === "GET") return [200, org.factor];
+  if (method === "PUT") {
+    if (body.code === "000000")
+      return refusedField("/code", "This is not the code that belongs to this secret now.");
+    org.factor = { on: true, recovery_codes_left: 10 };
+    return [200, { recovery_codes: makeCodes() }];
+  }
+  if (body.password === "wrong") return refusedField("/password", "This is not your password.");
+  if (id === "removal") {
+    if (body.code === "000000")
+      return refusedField("/code", "This code is not right, or was used before.");
+    org.factor = { on: false, recovery_codes_left: 0 };
+    return [204, ""];
+  }
+  const secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
+  const name = encodeURIComponent(`Campaign Lifecycle Platform:${org.user.email}`);
+  const url = `otpauth://totp/${name}?secret=${secret}&issuer=Campaign%20Lifecycle%20Platform`;
+  return [201, { secret, url }];
+}
+
+function sso(org, method, body) {
+  if (method === "GET") {
+    const origin = `http://127.0.0.1:${PORT}`;
+    const sign_in_url = `${origin}/sign-in?organisation=${org.organisation.id}`;
+    return [
+      200,
+      { provider: org.provider, redirect_uri: `${origin}/api/v1/sso/callback`, sign_in_url },
+    ];
+  }
+  if (method === "PUT" && !body.issuer.startsWith("https://"))
+    return refusedField("/issuer", "This must be a public address that begins with https://.");
+  const { client_secret: _, ...provider } = body;
+  org.provider = method === "PUT" ? provider : null;
+  return [204, ""];
+}
+
+/** Where the browser goes for single sign-on: back here at once, signed in or not. */
+const ssoPage = ({ email = "" }) =>
+  /^unknown@/.test(email)
+    ? [
+        404,
+        problem(404, "auth.sso_unknown", "No single sign-on is set up for this e-mail.", {
+          unharmed: "Nobody was signed in.",
+          next: "Sign in with your password.",
+        }),
+      ]
+    : [
+        200,
+        {
+          redirect_url: /^stranger@/.test(email)
+            ? "/sign-in?problem=auth.sso_stranger"
+            : "/fixture/identity",
+        },
+      ];
+
+/** A code is asked for when the password is right. */
+const codeProblem = (code) =>
+  code
+    ? problem(401, "auth.wrong_code", "This code is not right, or was used before.", {
+        unharmed: "Nobody was signed in and nothing was changed.",
+        next: "Wait for your authenticator's next code, or use a recovery code.",
+      })
+    : problem(401, "auth.code_needed", "This account is protected by a second factor.");
+
 // ---- sessions and onboarding ----
 
 const sessions = new Map();
@@ -591,6 +673,11 @@ function newOrganisation(input, kind = "full") {
     invitations: kind === "empty" ? [] : makeInvitations(),
     keys: kind === "empty" ? [] : makeKeys(),
     agreed: kind !== "terms",
+    factor:
+      kind === "factor"
+        ? { on: true, recovery_codes_left: 2 }
+        : { on: false, recovery_codes_left: 0 },
+    provider: null,
     members: makeMembers(user, role),
     roles: makeRoles(),
     organisation: {
@@ -871,6 +958,14 @@ function route(method, path, query, body, org, token) {
     case "DELETE /invitations":
       org.invitations = org.invitations.filter((one) => one.id !== id);
       return [204, ""];
+    case "GET /second-factor":
+    case "POST /second-factor":
+    case "PUT /second-factor":
+      return secondFactor(org, method, id, body);
+    case "GET /sso":
+    case "PUT /sso":
+    case "DELETE /sso":
+      return sso(org, method, body);
     case "GET /api-keys":
       return [200, { items: org.keys }];
     case "POST /api-keys":
@@ -1155,6 +1250,16 @@ createServer(async (request, response) => {
       Location: returnTo(form.get("back"), org, denied),
     });
   }
+  if (url.pathname === "/fixture/identity") {
+    const made = randomUUID().replaceAll("-", "");
+    const entered = signedInAs("viewer@agency.example", "viewer");
+    sessions.set(made, entered);
+    entered.sessions.push(sessionOf(made));
+    return send(303, "", {
+      Location: "/",
+      "Set-Cookie": `clp_session=${made}; HttpOnly; SameSite=Lax; Path=/`,
+    });
+  }
   if (url.pathname.startsWith("/api/v1/")) {
     const path = url.pathname.slice("/api/v1".length);
     const body = text ? JSON.parse(text) : {};
@@ -1172,6 +1277,7 @@ createServer(async (request, response) => {
         problem(403, "http.csrf", "The request did not come from this application."),
       );
     if (path === "/terms") return send(200, TERMS);
+    if (path === "/sso/begin") return send(...ssoPage(body));
     if (path === "/password/forgotten") return send(202, "");
     if (path === "/password/reset") {
       if (body.token === "used")
@@ -1208,7 +1314,9 @@ createServer(async (request, response) => {
       return enter(201, users.get(body.email));
     }
     if (path === "/session" && request.method === "POST") {
-      const kind = /^(demo|empty|broken|terms|viewer|planner|approver)@/.exec(body.email)?.[1];
+      const kind = /^(demo|empty|broken|terms|factor|viewer|planner|approver)@/.exec(
+        body.email,
+      )?.[1];
       const known = users.get(body.email) ?? (kind ? signedInAs(body.email, kind) : null);
       if (
         !known ||
@@ -1222,6 +1330,8 @@ createServer(async (request, response) => {
             next: "Check both and try again.",
           }),
         );
+      if (known.factor.on && (!body.code || body.code === "000000"))
+        return send(401, codeProblem(body.code));
       return enter(200, known);
     }
     if (path === "/session") {

@@ -196,6 +196,9 @@ const scenes = {
     await page.goto(`${base}/settings`);
     await page.getByRole("button", { name: "Freeze changes…" }).waitFor();
     await look("settings");
+    await page.goto(`${base}/settings/security`);
+    await page.getByRole("button", { name: "Set up…" }).waitFor();
+    await look("security");
     await page.goto(`${base}/nowhere`);
     await look("not-found");
   },
@@ -302,6 +305,66 @@ const scenes = {
     await page.getByRole("heading", { name: "Please agree to go on" }).waitFor();
     await look("agreement");
   },
+  async signing() {
+    await signIn("demo@agency.example");
+    await page.goto(`${base}/settings/security`);
+    await page.getByRole("button", { name: "Set up…" }).click();
+    await page
+      .getByRole("dialog")
+      .getByLabel(/^Password/)
+      .fill("a long password");
+    await look("second-factor-begin");
+    await page.getByRole("button", { name: "Go on" }).click();
+    await page.getByRole("img", { name: /^QR code/ }).waitFor();
+    await look("second-factor-scan");
+    await page.getByLabel(/^First code/).fill("123456");
+    await page.getByRole("button", { name: "Turn it on" }).click();
+    await page.getByRole("button", { name: "I have kept them" }).waitFor();
+    await look("second-factor-codes");
+    await page.getByRole("button", { name: "I have kept them" }).click();
+    await page.getByText("10 recovery codes are left.").waitFor();
+    await page.getByRole("button", { name: "Remove…" }).click();
+    await page.getByRole("dialog").waitFor();
+    await look("second-factor-remove");
+    await page.goto(`${base}/settings/single-sign-on`);
+    await page.getByRole("button", { name: "Save" }).click();
+    await look("sso-missing");
+    await page.getByLabel(/^Issuer/).fill("https://login.agency.example");
+    await page.getByLabel(/^Client ID/).fill("clp");
+    await page.getByLabel(/^Client secret/).fill("secret");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText(/^Saved/).waitFor();
+    await look("sso");
+    await page.getByRole("button", { name: "Remove…" }).click();
+    await page.getByRole("dialog").waitFor();
+    await look("sso-remove");
+    await context.clearCookies();
+    await page.goto(`${base}/sign-in`);
+    await look("sign-in");
+    await page.getByLabel("E-mail").fill("factor@agency.example");
+    await page.getByLabel(/^Password/).fill("a long password");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByLabel(/^Code/).fill("000000");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").waitFor();
+    await look("sign-in-code");
+    await page.getByRole("button", { name: "Use a recovery code" }).click();
+    await page.getByLabel(/^Recovery code/).fill("01234-56789-abcde-f0123");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    await page.goto(`${base}/settings/security`);
+    await page.getByText("Only 2 recovery codes are left").waitFor();
+    await look("second-factor-few");
+    await context.clearCookies();
+    await page.goto(`${base}/sign-in?organisation=org_1`);
+    await look("sign-in-link");
+    await page.goto(`${base}/sign-in?problem=auth.sso_stranger`);
+    await page.getByRole("button", { name: "Single sign-on" }).click();
+    await look("sign-in-stranger");
+    await page.getByLabel(/^Work e-mail/).fill("viewer@agency.example");
+    await page.getByRole("button", { name: "Continue with single sign-on" }).click();
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  },
   async narrow() {
     await signIn("demo@agency.example");
     await page.setViewportSize({ width: 360, height: 780 });
@@ -312,6 +375,8 @@ const scenes = {
       ["narrow-connections", "/connections"],
       ["narrow-members", "/members"],
       ["narrow-settings", "/settings"],
+      ["narrow-security", "/settings/security"],
+      ["narrow-sso", "/settings/single-sign-on"],
       ["narrow-api-keys", "/settings/api-keys"],
       ["narrow-invitation", "/invitation#known"],
     ]) {

@@ -31,11 +31,13 @@ describe("every failure is a problem", () => {
 });
 
 describe("a session that has ended", () => {
-  it("leads to the sign-in page, but a wrong password does not", async () => {
+  it("leads to the sign-in page, but signing in that is refused does not", async () => {
     const left = vi.fn();
     onSignedOut(left);
-    answer(JSON.stringify({ ...problem, code: "auth.wrong_credentials" }), 401);
-    await problemFetch(request("POST"));
+    for (const code of ["wrong_credentials", "code_needed", "wrong_code", "sso_needed"]) {
+      answer(JSON.stringify({ ...problem, code: `auth.${code}` }), 401);
+      await problemFetch(request("POST"));
+    }
     expect(left).not.toHaveBeenCalled();
     answer(JSON.stringify({ ...problem, code: "auth.required" }), 401);
     await problemFetch(request());

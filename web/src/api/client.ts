@@ -7,6 +7,14 @@ import type { Problem } from "./types";
 
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
+/** Refusals of who is signing in: no session has ended. */
+const NOT_YET_IN = new Set([
+  "auth.wrong_credentials",
+  "auth.code_needed",
+  "auth.wrong_code",
+  "auth.sso_needed",
+]);
+
 let whenSignedOut: () => void = () => {};
 
 /** What happens when the session has ended; the router registers it. */
@@ -40,7 +48,7 @@ export async function problemFetch(request: Request): Promise<Response> {
   if (response.ok) return response;
   const problem = await readProblem(response);
   if (problem.code === "auth.other_organisation") whenElsewhere();
-  if (problem.code !== "auth.wrong_credentials" && response.status === 401) whenSignedOut();
+  if (response.status === 401 && !NOT_YET_IN.has(problem.code)) whenSignedOut();
   return problemResponse(problem);
 }
 

@@ -19,6 +19,7 @@ import type {
   AgreementIn,
   ApiKey,
   ApiKeyIn,
+  CodeIn,
   Connection,
   ForgottenIn,
   FreezeIn,
@@ -30,18 +31,25 @@ import type {
   MemberPatch,
   NewApiKey,
   NewInvitation,
+  NewSecondFactor,
   Onboarding,
   Organisation,
   PasswordIn,
   Platform,
   Problem,
   Proposal,
+  RecoveryCodes,
+  RemovalIn,
   ResetIn,
   Role,
   RoleIn,
+  SecondFactorIn,
   SessionIn,
   SessionItem,
   SignUpIn,
+  Sso,
+  SsoBeginIn,
+  SsoIn,
 } from "./types";
 
 const PAGE_SIZE = 50;
@@ -196,6 +204,90 @@ export function useResetPassword() {
       await unwrap(client.POST("/api/v1/password/reset", { body }));
     },
     done: (_, queries) => queries.clear(),
+  });
+}
+
+// ---- second factor ----
+
+export function useSecondFactor() {
+  return api.useQuery("get", "/api/v1/second-factor");
+}
+
+function refreshSecondFactor(queries: QueryClient): void {
+  for (const path of ["/api/v1/second-factor", "/api/v1/audit"])
+    void queries.invalidateQueries({ queryKey: ["get", path] });
+}
+
+/** Nothing is asked for yet: that begins with a first right code. */
+export function useBeginSecondFactor() {
+  return useAction<SecondFactorIn, NewSecondFactor>({
+    intent: () => "begin-second-factor",
+    send: (body) => unwrap(client.POST("/api/v1/second-factor", { body })),
+    done: () => {},
+  });
+}
+
+export function useConfirmSecondFactor() {
+  return useAction<CodeIn, RecoveryCodes>({
+    intent: () => "confirm-second-factor",
+    send: (body) => unwrap(client.PUT("/api/v1/second-factor", { body })),
+    done: (_, queries) => refreshSecondFactor(queries),
+  });
+}
+
+export function useRemoveSecondFactor() {
+  return useAction<RemovalIn, void>({
+    intent: () => "remove-second-factor",
+    send: async (body) => {
+      await unwrap(client.POST("/api/v1/second-factor/removal", { body }));
+    },
+    done: (_, queries) => refreshSecondFactor(queries),
+  });
+}
+
+// ---- single sign-on ----
+
+/** Asks for the page of the identity provider; the caller sends the browser there. */
+export function useBeginSso() {
+  return useAction<SsoBeginIn, string>({
+    intent: ({ email, organisation }) => `sso:${email}:${organisation}`,
+    send: async (body) => {
+      const begun = await unwrap(client.POST("/api/v1/sso/begin", { body }));
+      return begun.redirect_url;
+    },
+    done: () => {},
+  });
+}
+
+const ssoKey = () => api.queryOptions("get", "/api/v1/sso").queryKey;
+
+export function useSso() {
+  return api.useQuery("get", "/api/v1/sso");
+}
+
+export function useSetSso() {
+  return useAction<SsoIn, void>({
+    intent: ({ issuer, client_id }) => `set-sso:${issuer}:${client_id}`,
+    send: async (body) => {
+      await unwrap(client.PUT("/api/v1/sso", { body }));
+    },
+    done: (_, queries) => {
+      void queries.invalidateQueries({ queryKey: ssoKey() });
+      void queries.invalidateQueries({ queryKey: ["get", "/api/v1/audit"] });
+    },
+  });
+}
+
+export function useRemoveSso() {
+  return useAction<void, void>({
+    intent: () => "remove-sso",
+    send: async () => {
+      await unwrap(client.DELETE("/api/v1/sso"));
+    },
+    done: (_, queries) => {
+      queries.setQueryData(ssoKey(), (sso: Sso | undefined) => sso && { ...sso, provider: null });
+      void queries.invalidateQueries({ queryKey: ["get", "/api/v1/audit"] });
+    },
   });
 }
 
@@ -356,8 +448,8 @@ export function useMembers() {
   return api.useQuery("get", "/api/v1/members");
 }
 
-export function useRoles() {
-  return api.useQuery("get", "/api/v1/roles");
+export function useRoles(enabled = true) {
+  return api.useQuery("get", "/api/v1/roles", {}, { enabled });
 }
 
 /** What somebody may do shows in both lists, in what the person at this browser is offered, and in the audit trail. */

@@ -31,6 +31,7 @@ export const messages = {
   "dialog.back": "Back",
   "dialog.done": "Done",
   "copy.button": "Copy",
+  "copy.label": "Copy: {label}",
   "copy.copied": "Copied",
   "copy.failed": "The browser did not let us copy: select the text and copy it by hand.",
   "link.new-tab": "(opens in a new tab)",
@@ -82,6 +83,39 @@ export const messages = {
   "sign-in.no-account": "No account yet?",
   "sign-in.to-sign-up": "Create one for your agency",
   "sign-in.forgotten": "Forgotten your password?",
+  "sign-in.lead.sso": "Sign in through your organisation’s own identity provider.",
+  "sign-in.lead.code": "One more step: your second factor.",
+  "sign-in.sso": "Single sign-on",
+  "sign-in.sso.go": "Continue with single sign-on",
+  "sign-in.sso.email": "Work e-mail",
+  "sign-in.sso.leaves": "Takes you to your organisation’s sign-in page.",
+  "sign-in.password": "Sign in with a password instead",
+  "sign-in.other": "or",
+  "sign-in.back": "Back",
+  "code.label": "Code",
+  "code.help": "What your authenticator shows. A recovery code does as well.",
+  "code.missing": "Enter the code",
+  "code.recovery": "Use a recovery code",
+  "code.recovery.label": "Recovery code",
+  "code.recovery.help": "One of those that you kept. Each works once.",
+  "code.authenticator": "Use the authenticator",
+  "sso-problem.unharmed": "Nobody was signed in and nothing was changed.",
+  "sso-problem.other": "The sign-in through your organisation’s provider did not work.",
+  "sso-problem.other.next":
+    "Try again. If it stays, tell your administrator the name “{code}” of this problem.",
+  "sso-problem.auth.sso_failed":
+    "Your organisation’s identity provider could not be reached, or its answer could not be trusted.",
+  "sso-problem.auth.sso_failed.next":
+    "Try again; if it stays, ask your admin to check the settings of single sign-on.",
+  "sso-problem.auth.sso_stranger":
+    "The identity provider knows you, but you don’t belong to this organisation here.",
+  "sso-problem.auth.sso_stranger.next": "Ask an admin of your organisation for an invitation.",
+  "sso-problem.auth.sso_expired":
+    "This sign-in took too long, was used before, or was begun in another browser.",
+  "sso-problem.auth.sso_expired.next": "Start signing in again.",
+  "sso-problem.auth.sso_unknown": "No single sign-on is set up for this organisation.",
+  "sso-problem.auth.sso_unknown.next":
+    "Sign in with your password, or ask an admin of your organisation for its sign-in link.",
   "sign-up.title": "Create your agency’s account",
   "sign-up.lead": "From here to your first dashboard takes less than five minutes.",
   "sign-up.organisation": "Agency",
@@ -623,7 +657,7 @@ export const messages = {
   "actor.system": "Platform",
 
   "settings.title": "Settings",
-  "settings.lead": "What holds for your whole organisation, and how you sign in.",
+  "settings.lead": "What holds for your whole organisation.",
   "freeze.title": "Freeze all changes",
   "freeze.on": "Frozen",
   "freeze.off": "Not frozen",
@@ -657,6 +691,81 @@ export const messages = {
   "password.new": "New password",
   "password.button": "Change the password",
   "password.changed": "Changed. Your other browsers are signed out.",
+
+  "security.title": "Sign-in security",
+  "security.lead": "How you sign in, and where you are signed in.",
+  "second-factor.title": "Second factor",
+  "second-factor.on": "On",
+  "second-factor.off": "Off",
+  "second-factor.lead":
+    "With a second factor, your password alone is not enough to sign in: an authenticator app shows the code that is asked for as well. It holds in all your organisations.",
+  "second-factor.left":
+    "{count, plural, =0 {No recovery codes are} one {# recovery code is} other {# recovery codes are}} left.",
+  "second-factor.few":
+    "{count, plural, =0 {No recovery codes are left} one {Only # recovery code is left} other {Only # recovery codes are left}}",
+  "second-factor.few.help":
+    "Without one, nobody gets in any more when the authenticator is lost. For new ones, remove the second factor and set it up again.",
+  "second-factor.set-up": "Set up…",
+  "second-factor.remove": "Remove…",
+  "second-factor.begin.title": "Set up a second factor",
+  "second-factor.begin.lead":
+    "You need an authenticator app, on your phone or in your password manager. First, your password.",
+  "second-factor.begin.button": "Go on",
+  "second-factor.scan.title": "Add it to your authenticator",
+  "second-factor.scan.lead":
+    "Scan this with your authenticator app, or type the secret into it. Then enter the code that it shows.",
+  "second-factor.qr": "QR code with the secret, for an authenticator app",
+  "second-factor.secret": "Secret",
+  "second-factor.first-code": "First code",
+  "second-factor.first-code.help": "The six digits that the app shows now.",
+  "second-factor.confirm": "Turn it on",
+  "second-factor.codes.title": "Keep your recovery codes",
+  "second-factor.codes.lead":
+    "The second factor is on. When the authenticator is lost, each of these codes signs you in once. They are shown this once: keep them where passwords are kept, not on the phone with the authenticator.",
+  "second-factor.codes": "Recovery codes",
+  "second-factor.codes.copy": "Copy the codes",
+  "second-factor.codes.kept": "I have kept them",
+  "second-factor.remove.title": "Remove the second factor?",
+  "second-factor.remove.sentence":
+    "From then on your password alone signs you in, and the recovery codes are of no use any more.",
+  "second-factor.remove.confirm": "Remove it",
+  "sso.title": "Single sign-on",
+  "sso.lead": "Your people sign in through your organisation’s own identity provider.",
+  "sso.may-not":
+    "Your role does not let you see or change how your organisation signs in. Ask an admin.",
+  "sso.ours.title": "What your provider and your people need",
+  "sso.redirect": "Redirect URI",
+  "sso.redirect.help":
+    "For the client that you register at your provider, with the authorisation code flow.",
+  "sso.link": "Sign-in link",
+  "sso.link.help": "For your people: it leads to your provider at once.",
+  "sso.provider.title": "Identity provider",
+  "sso.on": "On",
+  "sso.off": "Not set up",
+  "sso.provider.lead":
+    "Any provider that speaks OpenID Connect. Its document is read when you save.",
+  "sso.issuer": "Issuer",
+  "sso.issuer.help": "Its address, to the letter, such as https://login.agency.example",
+  "sso.issuer.missing": "Enter the issuer’s address",
+  "sso.client": "Client ID",
+  "sso.client.missing": "Enter the client’s id",
+  "sso.secret": "Client secret",
+  "sso.secret.keep": "Leave empty to keep the one that is saved.",
+  "sso.secret.missing": "Enter the client’s secret",
+  "sso.role": "People whom it knows and who were not invited",
+  "sso.role.help": "They join by themselves with this role when they first sign in.",
+  "sso.role.members": "Are not let in: members only",
+  "sso.role.join": "Join as {title}",
+  "sso.required": "Everybody has to sign in through it",
+  "sso.required.help":
+    "Passwords do not sign anybody in here any more. Admins can still use theirs, so that a provider that fails locks nobody out for good.",
+  "sso.save": "Save",
+  "sso.saved": "Saved. It holds from the next sign-in on.",
+  "sso.remove": "Remove…",
+  "sso.remove.title": "Remove single sign-on?",
+  "sso.remove.sentence":
+    "Whoever signed in through the provider is signed out at once. From then on your people sign in with passwords; who has none yet chooses one by “Forgotten your password?”.",
+  "sso.remove.confirm": "Remove single sign-on",
 
   "api-keys.title": "API keys",
   "api-keys.lead":

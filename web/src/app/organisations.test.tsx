@@ -121,6 +121,14 @@ it("a refusal is shown, and one stays where one is", async () => {
   expect(history.location.pathname).toBe("/settings");
 });
 
+it("who is vouched for in one organisation alone is told so", async () => {
+  const title = "Your identity provider vouches for you here alone.";
+  open("/", [hafen, elbe], { ...problem, status: 403, code: "auth.session_bound", title });
+  await goTo("Hafen", /Elbe/);
+  const dialog = await screen.findByRole("dialog", { name: "You are still in Hafen" });
+  expect(dialog).toHaveTextContent(title);
+});
+
 it("an organisation that is not set up can be left again", async () => {
   const { history } = open("/settings", [
     hafen,

@@ -218,6 +218,18 @@ const general = createRoute({
   component: lazyRouteComponent(() => import("../features/settings/SettingsPage"), "SettingsPage"),
 });
 
+const security = createRoute({
+  getParentRoute: () => settings,
+  path: "security",
+  component: lazyRouteComponent(() => import("../features/settings/SecurityPage"), "SecurityPage"),
+});
+
+const sso = createRoute({
+  getParentRoute: () => settings,
+  path: "single-sign-on",
+  component: lazyRouteComponent(() => import("../features/sso/SsoPage"), "SsoPage"),
+});
+
 const apiKeys = createRoute({
   getParentRoute: () => settings,
   path: "api-keys",
@@ -243,7 +255,7 @@ const routeTree = root.addChildren([
     run,
     audit,
     members,
-    settings.addChildren([general, apiKeys]),
+    settings.addChildren([general, security, sso, apiKeys]),
   ]),
 ]);
 

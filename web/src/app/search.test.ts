@@ -22,6 +22,12 @@ describe("the way back after signing in", () => {
     );
   });
 
+  it("stays beside what a sign-in link or an identity provider brought", () => {
+    const search = { organisation: "org_1", problem: "auth.sso_failed" };
+    expect(signInSearch.parse(search)).toMatchObject(search);
+    expect(signInSearch.parse({ problem: ["x"] }).problem).toBeUndefined();
+  });
+
   it.each(["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)"])(
     "never to %s",
     (path) => {

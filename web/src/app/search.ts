@@ -13,10 +13,15 @@ export function isOwnPath(path: string): boolean {
 
 const ownPath = z.catch(z.optional(z.string().check(z.refine(isOwnPath))), undefined);
 
-/** `reset` is there when a new password was just chosen. */
+/**
+ * `reset` is there when a new password was just chosen, `organisation` in the sign-in link of one, and `problem` when an
+ * identity provider's page led back without a session.
+ */
 export const signInSearch = z.object({
   return: ownPath,
   reset: z.catch(z.optional(z.literal(true)), undefined),
+  organisation: optionalText,
+  problem: optionalText,
 });
 
 export const agreementSearch = z.object({ return: ownPath });

@@ -1,5 +1,5 @@
 import { Button, Code, Group, Stack, Text } from "@mantine/core";
-import { CopyOnce } from "../../ui/CopyOnce";
+import { CopyField } from "../../ui/CopyField";
 import { useText } from "../../ui/text";
 
 /** The secret of a key that was just made, and a line to try it with. */
@@ -12,7 +12,7 @@ export function MadeKey({ secret, onClose }: { secret: string; onClose: () => vo
       <Text size="sm" fw={600}>
         {text("api-key.once")}
       </Text>
-      <CopyOnce label={text("api-key.secret")} value={secret} />
+      <CopyField label={text("api-key.secret")} value={secret} />
       <div>
         <Text size="sm" fw={600}>
           {text("api-key.example")}

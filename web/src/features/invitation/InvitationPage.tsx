@@ -3,6 +3,7 @@ import { isNotEmpty, useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { Link2Off } from "lucide-react";
+import { useState } from "react";
 import { fieldErrors } from "../../api/problem";
 import { meQuery, useAcceptInvitation, useInvitation } from "../../api/queries";
 import type { InvitationView, Me, Problem } from "../../api/types";
@@ -12,6 +13,7 @@ import { ButtonTo } from "../../ui/links";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading, Nothing } from "../../ui/states";
 import { useText } from "../../ui/text";
+import { CODE_NEEDED, CodeField, WRONG_CREDENTIALS } from "../session/CodeField";
 import { EntryPage } from "../session/EntryPage";
 import { AgreementBox, NewPassword, newPasswordProblem, useAgreement } from "../session/fields";
 import { KnownPassword } from "../session/KnownPassword";
@@ -109,15 +111,21 @@ interface Props {
 function Join({ me, ...props }: Props) {
   const text = useText();
   const { view, accept } = props;
-  if (me?.user.email === view.email) return <JoinAs me={me} {...props} />;
+  const problem = accept.error;
+  // Who signed in through an organisation's identity provider is vouched for there alone.
+  const [byPassword, setByPassword] = useState(false);
+  if (me?.user.email === view.email && !byPassword)
+    return <JoinAs me={me} {...props} onRefused={() => setByPassword(true)} />;
   return (
     <Stack gap="sm">
-      {me ? (
+      {me && !byPassword ? (
         <Text size="sm">
           {text("invitation.other", { email: me.user.email, invited: view.email })}
         </Text>
       ) : null}
-      {accept.error && view.has_account ? <ProblemAlert problem={accept.error} /> : null}
+      {problem && problem.code !== CODE_NEEDED && view.has_account ? (
+        <ProblemAlert problem={problem} />
+      ) : null}
       {view.has_account ? <JoinWithPassword {...props} /> : <JoinAnew {...props} />}
     </Stack>
   );
@@ -131,13 +139,32 @@ function useJoined() {
 
 type FormProps = Omit<Props, "me">;
 
-function JoinAs({ me, token, accept }: FormProps & { me: Me }) {
+interface JoinAsProps extends FormProps {
+  me: Me;
+  /** The password is asked for all the same. */
+  onRefused: () => void;
+}
+
+function JoinAs({ me, token, accept, onRefused }: JoinAsProps) {
   const text = useText();
   const onSuccess = useJoined();
   return (
     <Stack gap="sm">
       {accept.error ? <ProblemAlert problem={accept.error} /> : null}
-      <Button loading={accept.isPending} onClick={() => accept.mutate({ token }, { onSuccess })}>
+      <Button
+        loading={accept.isPending}
+        onClick={() =>
+          accept.mutate(
+            { token },
+            {
+              onSuccess,
+              onError: (problem) => {
+                if ("password" in fieldErrors(problem)) onRefused();
+              },
+            },
+          )
+        }
+      >
         {text("invitation.join-as", { name: me.user.name })}
       </Button>
     </Stack>
@@ -147,22 +174,41 @@ function JoinAs({ me, token, accept }: FormProps & { me: Me }) {
 function JoinWithPassword({ token, view, accept }: FormProps) {
   const text = useText();
   const onSuccess = useJoined();
+  const [asksCode, setAsksCode] = useState(false);
   const form = useForm({
-    initialValues: { password: "" },
-    validate: { password: isNotEmpty(text("session.password.missing")) },
+    initialValues: { password: "", code: "" },
+    validate: {
+      password: isNotEmpty(text("session.password.missing")),
+      code: asksCode ? isNotEmpty(text("code.missing")) : () => null,
+    },
   });
-  const submit = form.onSubmit(({ password }) =>
-    accept.mutate(
-      { token, password },
-      { onSuccess, onError: (problem) => form.setErrors(fieldErrors(problem)) },
-    ),
+  const submit = form.onSubmit(({ password, code }) =>
+    accept.mutate(asksCode ? { token, password, code } : { token, password }, {
+      onSuccess,
+      onError: (problem) => {
+        form.setFieldValue("code", "");
+        form.setErrors(fieldErrors(problem));
+        form.getInputNode("code")?.focus();
+        if (problem.code === CODE_NEEDED) setAsksCode(true);
+        else if (problem.code === WRONG_CREDENTIALS) setAsksCode(false);
+      },
+    }),
   );
   return (
     <form noValidate onSubmit={submit}>
       <Stack gap="sm">
-        <Text size="sm">{text("invitation.has-account")}</Text>
-        <Username email={view.email} />
-        <KnownPassword label={text("session.password")} input={form.getInputProps("password")} />
+        <Text size="sm">{text(asksCode ? "sign-in.lead.code" : "invitation.has-account")}</Text>
+        {asksCode ? (
+          <CodeField input={form.getInputProps("code")} />
+        ) : (
+          <>
+            <Username email={view.email} />
+            <KnownPassword
+              label={text("session.password")}
+              input={form.getInputProps("password")}
+            />
+          </>
+        )}
         <Button type="submit" mt="xs" loading={accept.isPending}>
           {text("invitation.join")}
         </Button>

@@ -1,7 +1,7 @@
 import { Button, Group, Stack, Text } from "@mantine/core";
 import type { NewInvitation } from "../../api/types";
 import { moment } from "../../format/format";
-import { CopyOnce } from "../../ui/CopyOnce";
+import { CopyField } from "../../ui/CopyField";
 import { useText } from "../../ui/text";
 import { useZone } from "../../ui/useZone";
 
@@ -15,7 +15,7 @@ export function Invited({ made, onClose }: { made: NewInvitation; onClose: () =>
       <Text size="sm" fw={600}>
         {text(`invited.mail.${made.mail}`)}
       </Text>
-      <CopyOnce label={text("invited.link")} value={made.link} />
+      <CopyField label={text("invited.link")} value={made.link} />
       <Text size="sm">{text("invited.once", { until })}</Text>
       <Group justify="flex-end">
         <Button variant="default" onClick={onClose}>

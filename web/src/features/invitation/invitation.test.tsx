@@ -108,6 +108,57 @@ describe("an invitation", () => {
     expect(screen.getByRole("heading", { name: "Join Elbe" })).toBeVisible();
   });
 
+  it("asks for the code of a second factor, and stays there when it is wrong", async () => {
+    const codes: Record<string, string> = { "": "auth.code_needed", "000000": "auth.wrong_code" };
+    const { sent } = follow(
+      { has_account: true },
+      {
+        "POST /invitations/accept": (body) => {
+          const refused = codes[(body as { code?: string }).code ?? ""];
+          return refused ? refusal(401, refused) : json(joined);
+        },
+      },
+    );
+    await userEvent.type(await screen.findByLabelText(/^Password/), "my password{Enter}");
+    const code = await screen.findByLabelText(/^Code/);
+    expect(code).toHaveFocus();
+    expect(screen.queryByRole("alert")).not.toBeInTheDocument();
+    await userEvent.type(code, "000000{Enter}");
+    expect(await screen.findByRole("alert")).toHaveTextContent("auth.wrong_code");
+    expect(code).toHaveValue("");
+    await userEvent.type(code, "123456{Enter}");
+    expect(await screen.findByRole("heading", { name: "Overview" })).toBeVisible();
+    const known = { token: SECRET, password: "my password" };
+    expect(accepted(sent)).toEqual([
+      known,
+      { ...known, code: "000000" },
+      { ...known, code: "123456" },
+    ]);
+  });
+
+  it("asks for the password of who is vouched for elsewhere alone", async () => {
+    const { sent } = follow(
+      { has_account: true },
+      {
+        "GET /me": () => json(meWith({ user: ben })),
+        "POST /invitations/accept": (body) =>
+          (body as { password?: string }).password
+            ? json(joined)
+            : refusal(422, "request.invalid", {
+                errors: [{ pointer: "/password", message: "This is needed." }],
+              }),
+      },
+    );
+    await userEvent.click(await screen.findByRole("button", { name: "Join as Ben" }));
+    await userEvent.type(await screen.findByLabelText(/^Password/), "my password{Enter}");
+    await waitFor(() =>
+      expect(accepted(sent)).toEqual([
+        { token: SECRET },
+        { token: SECRET, password: "my password" },
+      ]),
+    );
+  });
+
   it("says under its fields what is wrong with a new person", async () => {
     follow(
       {},

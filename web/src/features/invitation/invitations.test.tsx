@@ -87,7 +87,7 @@ it("the link is copied, and that is said", async () => {
   open([]);
   await invite("ben@agency.example");
   const write = vi.spyOn(navigator.clipboard, "writeText").mockResolvedValue();
-  await userEvent.click(await screen.findByRole("button", { name: "Copy" }));
+  await userEvent.click(await screen.findByRole("button", { name: "Copy: Link" }));
   expect(await screen.findByText("Copied")).toBeVisible();
   expect(write).toHaveBeenCalledWith(LINK);
 });
@@ -96,7 +96,7 @@ it("where the browser forbids to copy, the link is there to be copied by hand", 
   open([]);
   await invite("ben@agency.example");
   vi.spyOn(navigator.clipboard, "writeText").mockRejectedValue(new Error("forbidden"));
-  await userEvent.click(await screen.findByRole("button", { name: "Copy" }));
+  await userEvent.click(await screen.findByRole("button", { name: "Copy: Link" }));
   expect(await screen.findByText(/copy it by hand/)).toBeVisible();
 });
 

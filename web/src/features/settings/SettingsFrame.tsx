@@ -15,6 +15,8 @@ interface Place {
 
 const PLACES: readonly Place[] = [
   { to: "/settings", label: "settings.general" },
+  { to: "/settings/security", label: "security.title" },
+  { to: "/settings/single-sign-on", label: "sso.title", needs: "sign_in.manage" },
   { to: "/settings/api-keys", label: "api-keys.title", needs: "api_keys.manage" },
 ];
 

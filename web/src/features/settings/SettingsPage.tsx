@@ -6,10 +6,8 @@ import { PageTitle } from "../../ui/PageTitle";
 import { ProblemAlert } from "../../ui/ProblemAlert";
 import { Loading } from "../../ui/states";
 import { useText } from "../../ui/text";
-import { ChangePassword } from "./ChangePassword";
-import { Sessions } from "./Sessions";
 
-/** What holds for the whole organisation, and what is the person's own. */
+/** What holds for the whole organisation. */
 export function SettingsPage() {
   const text = useText();
   const query = useMe();
@@ -21,8 +19,6 @@ export function SettingsPage() {
       ) : null}
       {query.isPending ? <Loading rows={1} height={160} /> : null}
       {query.data ? <Freeze frozen={query.data.organisation.frozen} /> : null}
-      <ChangePassword />
-      <Sessions />
     </Stack>
   );
 }
