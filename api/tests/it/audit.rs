@@ -40,7 +40,7 @@ async fn the_trail_says_from_where_and_is_found_by_who_what_and_when() {
     assert_eq!(lines(&mut admin, "text=%25").await, Vec::<Value>::new(), "a sign of patterns is a sign like any other");
     assert_eq!(lines(&mut admin, &format!("actor={user}&limit=1")).await.len(), 1);
     let subject = found[1]["subject"]["id"].as_str().unwrap();
-    assert_eq!(lines(&mut admin, &format!("subject={subject}")).await.len(), 2);
+    assert_eq!(lines(&mut admin, &format!("subject={subject}&action=organisation")).await.len(), 2);
     assert_eq!(lines(&mut admin, "until=2026-11-21T12:00:00Z").await, Vec::<Value>::new());
     assert_eq!(lines(&mut admin, "since=2026-11-21T12:00:00Z").await.len(), 4);
     let odd = admin.get("/api/v1/audit?actor=somebody").await;

@@ -36,7 +36,16 @@ export function AuditPage() {
 }
 
 /** Nouns whose actions can be looked at alone. */
-const NOUNS = ["proposal", "rule", "connection", "member", "role", "session", "api_key", "organisation"] as const;
+const NOUNS = [
+  "proposal",
+  "rule",
+  "connection",
+  "member",
+  "role",
+  "session",
+  "api_key",
+  "organisation",
+] as const;
 
 function Trail() {
   const text = useText();
