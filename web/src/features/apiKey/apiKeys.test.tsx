@@ -141,7 +141,7 @@ it("is not asked for by who may not, at its own address either", async () => {
   });
   expect(await screen.findByText("Your role does not allow this")).toBeVisible();
   expect(asked.filter((address) => address.includes("api-keys"))).toEqual([]);
-  expect(screen.queryByRole("navigation", { name: "Settings" })).not.toBeInTheDocument();
+  expect(screen.queryByRole("link", { name: "API keys" })).not.toBeInTheDocument();
 });
 
 it("is led to from the settings", async () => {
