@@ -704,7 +704,7 @@ export const messages = {
   "second-factor.few":
     "{count, plural, =0 {No recovery codes are left} one {Only # recovery code is left} other {Only # recovery codes are left}}",
   "second-factor.few.help":
-    "Without one, nobody gets in any more when the authenticator is lost. For new ones, remove the second factor and set it up again.",
+    "Without them you can’t get in when the authenticator is lost. For new ones, remove the second factor and set it up again.",
   "second-factor.set-up": "Set up…",
   "second-factor.remove": "Remove…",
   "second-factor.begin.title": "Set up a second factor",
@@ -738,7 +738,7 @@ export const messages = {
   "sso.redirect.help":
     "For the client that you register at your provider, with the authorisation code flow.",
   "sso.link": "Sign-in link",
-  "sso.link.help": "For your people: it leads to your provider at once.",
+  "sso.link.help": "For your people: it offers your provider at once.",
   "sso.provider.title": "Identity provider",
   "sso.on": "On",
   "sso.off": "Not set up",
@@ -753,7 +753,7 @@ export const messages = {
   "sso.secret.keep": "Leave empty to keep the one that is saved.",
   "sso.secret.missing": "Enter the client’s secret",
   "sso.role": "People whom it knows and who were not invited",
-  "sso.role.help": "They join by themselves with this role when they first sign in.",
+  "sso.role.help": "With a role, they join by themselves when they first sign in.",
   "sso.role.members": "Are not let in: members only",
   "sso.role.join": "Join as {title}",
   "sso.required": "Everybody has to sign in through it",
