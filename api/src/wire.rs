@@ -233,6 +233,10 @@ macro_rules! texts {
 }
 
 texts! {
+    /// The name of a permission that an API key may have.
+    KeyPermissionName = ObjectBuilder::new().enum_values(Some(
+        Permission::iter().filter(|permission| permission.is_for_keys()).map(|permission| permission.to_string())
+    ));
     /// The name of a permission.
     PermissionName = ObjectBuilder::new().enum_values(Some(Permission::iter().map(|permission| permission.to_string())));
     /// The id of an advertiser.

@@ -11,9 +11,16 @@ SESSION = os.environ["CLP_FUZZ_SESSION"]
 ENDS_THE_SESSION = {"signOut", "revokeSession", "switchOrganisation"}
 GUEST = {"email": "guest@fuzz.example", "password": "a guest of the fuzzer"}
 AGENCY = {"name": "Guest", "organisation_name": "Guests", "reporting_currency": "EUR", "time_zone": "Europe/Berlin"}
+AGREED = {"terms_version": "1", "privacy_version": "1"}
+# What the document can't list or describe: currencies, time zones, roles, permissions, passwords that are hard to guess.
+MEANT = AGENCY | AGREED | {
+    "email": "somebody@fuzz.example", "role": "viewer", "default_role": "viewer", "password": "violet kettle marching 41", "new": "violet kettle marching 41",
+}
 
-signed_in("/api/v1/sign-up", GUEST | AGENCY)
+signed_in("/api/v1/sign-up", GUEST | AGENCY | AGREED)
 
+
+MADE_OF_MEANT = {"signUp", "createInvitation", "acceptInvitation", "forgetPassword", "resetPassword", "changePassword", "agreeToTerms"}
 
 keys = set()
 cursors = {}
@@ -39,9 +46,11 @@ def before_call(context, case, kwargs):
     # A key names one request, and schemathesis likes to repeat itself.
     if key is not None and known:
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
-    # The document can't list all currencies and time zones.
-    if operation_of(case) == "signUp" and isinstance(case.body, dict):
-        case.body |= {name: AGENCY[name] for name in ("reporting_currency", "time_zone") if name in case.body}
+    if operation_of(case) in MADE_OF_MEANT and isinstance(case.body, dict):
+        # Whoever signs up has an e-mail of their own.
+        own = {"email"} if operation_of(case) == "signUp" else set()
+        meant = {name: value for name, value in MEANT.items() if name not in own}
+        case.body |= {name: value for name, value in meant.items() if isinstance(case.body.get(name), str)}
     # A cursor is one that the list gave out.
     if case.query and "cursor" in case.query:
         case.query["cursor"] = cursors.get(operation_of(case), "")

@@ -16,10 +16,10 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{KEY_BEGINNING, Session};
-use crate::extract::{Body, Id};
+use crate::extract::{self, Body, Id};
 use crate::problem::{Error, FieldProblem, Result};
 use crate::token;
-use crate::wire::Items;
+use crate::wire::{Items, KeyPermissionName};
 
 const TAG: &str = "api key";
 const LONGEST_NAME: usize = 100;
@@ -76,10 +76,10 @@ pub enum ApiKeyState {
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyIn {
     /// What it will be called.
-    #[schema(min_length = 1, max_length = 100, example = "Looker export")]
+    #[schema(format = "line", max_length = 100, example = "Looker export")]
     pub name: String,
     /// What it may do, by name: at least one, and none that you don't have.
-    #[schema(min_items = 1, example = json!(["delivery.read"]))]
+    #[schema(min_items = 1, value_type = Vec<KeyPermissionName>)]
     pub permissions: Vec<String>,
     /// After how many days it ends by itself, 1 to 365.
     #[schema(minimum = 1, maximum = 365, example = 90)]
@@ -143,7 +143,7 @@ async fn create(
     let now = app.now();
     let secret = format!("{KEY_BEGINNING}{}", token::new()?.expose_secret());
     let new = rows::New {
-        name,
+        name: &name,
         beginning: &secret[..SHOWN],
         token: &secret,
         permissions: &permissions,
@@ -156,12 +156,12 @@ async fn create(
     Ok((StatusCode::CREATED, axum::Json(NewApiKey { key: ApiKey::new(key, now), secret })))
 }
 
-fn check<'a>(session: &Session, input: &'a ApiKeyIn) -> Result<(&'a str, BTreeSet<Permission>, TimeDelta)> {
+fn check(session: &Session, input: &ApiKeyIn) -> Result<(String, BTreeSet<Permission>, TimeDelta)> {
     let mut fields = Vec::new();
-    let name = input.name.trim();
-    if !(1..=LONGEST_NAME).contains(&name.chars().count()) || name.chars().any(char::is_control) {
-        fields.push(FieldProblem::new("/name", "This must have 1 to 100 characters."));
-    }
+    let name = extract::text("/name", &input.name, LONGEST_NAME, false).unwrap_or_else(|field| {
+        fields.push(field);
+        String::new()
+    });
     let mut permissions = BTreeSet::new();
     for (index, text) in input.permissions.iter().enumerate() {
         match text.parse::<Permission>() {

@@ -23,6 +23,8 @@ use crate::wire::Page;
 
 const TAG: &str = "audit";
 const LIST: &str = "audit";
+const LONGEST_ACTION: usize = 100;
+const LONGEST_TEXT: usize = 200;
 
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
@@ -101,11 +103,13 @@ pub struct AuditSubject {
 #[into_params(parameter_in = Query)]
 pub struct AuditFilter {
     /// Done by this person or rule.
+    #[param(pattern = r"^([a-z]{3}_[0-9a-f]{32})?$")]
     pub actor: Option<String>,
     /// Of this action (`proposal.approve`), or of all of a noun (`proposal`).
-    #[param(max_length = 100)]
+    #[param(max_length = 100, pattern = r"^[a-z_.]*$")]
     pub action: Option<String>,
     /// Done to the thing with this id.
+    #[param(pattern = r"^([a-z]{3}_[0-9a-f]{32})?$")]
     pub subject: Option<String>,
     /// With these words in what the thing or the actor is called.
     #[param(max_length = 200)]
@@ -122,16 +126,25 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
+    fn action(&self) -> Result<Option<String>> {
+        let action = words("/action", self.action.as_deref(), LONGEST_ACTION)?;
+        let is_word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.');
+        if action.as_deref().is_some_and(|action| !is_word(action)) {
+            return Err(Error::invalid("/action", "This must be a word such as `proposal.approve`."));
+        }
+        Ok(action)
+    }
+
     fn search(&self) -> Result<audit::Search> {
-        let id = |pointer: &str, text: Option<&str>| match said(text) {
+        let id = |pointer: &str, text: Option<&str>| match text.filter(|text| !text.is_empty()) {
             None => Ok(None),
             Some(text) => uuid_in(text).map(Some).ok_or_else(|| Error::invalid(pointer, "This must be an id.")),
         };
         Ok(audit::Search {
             actor: id("/actor", self.actor.as_deref())?,
-            action: said(self.action.as_deref()).map(str::to_owned),
+            action: self.action()?,
             subject: id("/subject", self.subject.as_deref())?,
-            text: said(self.text.as_deref()).map(str::to_owned),
+            text: words("/text", self.text.as_deref(), LONGEST_TEXT)?,
             since: self.since,
             until: self.until,
         })
@@ -142,9 +155,22 @@ fn said(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// What an id of any kind holds: after its prefix, or all of it.
+/// What is looked for, without characters that no name has.
+fn words(pointer: &str, text: Option<&str>, most: usize) -> Result<Option<String>> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if text.chars().count() > most {
+        return Err(Error::invalid(pointer, format!("This may have at most {most} characters.")));
+    }
+    let seen: String = text.chars().filter(|c| !c.is_control()).collect();
+    Ok(said(Some(&seen)).map(str::to_owned))
+}
+
+/// What an id of any kind holds after its prefix.
 fn uuid_in(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text.rsplit('_').next()?).ok()
+    let (prefix, digits) = text.split_once('_')?;
+    let written =
+        prefix.len() == 3 && digits.len() == 32 && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '_'));
+    Uuid::try_parse(digits).ok().filter(|_| written)
 }
 
 /// What is wanted of the audit trail, newest first.
@@ -328,7 +354,7 @@ mod tests {
     fn an_id_of_any_kind_is_understood() {
         let user = UserId::new();
         assert_eq!(uuid_in(&user.to_string()), Some(user.uuid()));
-        assert_eq!(uuid_in(&user.uuid().to_string()), Some(user.uuid()));
+        assert_eq!(uuid_in(&user.to_string().to_uppercase()), None);
         assert_eq!(uuid_in("somebody"), None);
     }
 }

@@ -18,6 +18,7 @@ use crate::auth::{self, Session, SetCookie};
 use crate::extract::{Body, Id};
 use crate::mail::Sent;
 use crate::problem::{Error, FieldProblem, Result};
+use crate::v1::role::is_role_name;
 use crate::v1::session::{self, Me, is_email, is_name};
 use crate::v1::{second_factor, terms};
 use crate::wire::Items;
@@ -66,7 +67,7 @@ pub struct Invitation {
 #[serde(deny_unknown_fields)]
 pub struct InvitationIn {
     /// Their e-mail address.
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 254)]
     pub email: String,
     /// The name of the role that they will have.
     #[schema(example = "viewer")]
@@ -145,6 +146,7 @@ pub struct AcceptIn {
 #[serde(deny_unknown_fields)]
 pub struct NewPerson {
     /// Their name.
+    #[schema(format = "line", max_length = 200)]
     pub name: String,
     /// At least 12 characters, and hard to guess.
     #[schema(value_type = String, format = "password", min_length = 12, max_length = 200)]
@@ -196,6 +198,9 @@ async fn create(
     let email = input.email.trim().to_lowercase();
     if !is_email(&email) {
         return Err(Error::invalid("/email", "This must be an e-mail address."));
+    }
+    if !is_role_name(&input.role) {
+        return Err(Error::invalid("/role", "There is no such role."));
     }
     let (token, now) = (token::new()?, app.now());
     let new = rows::New {

@@ -17,6 +17,7 @@ use crate::extract::Body;
 use crate::password;
 use crate::problem::{Error, Result, chain};
 use crate::token;
+use crate::v1::session::is_email;
 
 const TAG: &str = "password";
 /// How long a link of a forgotten password holds.
@@ -44,7 +45,7 @@ pub struct PasswordIn {
 #[serde(deny_unknown_fields)]
 pub struct ForgottenIn {
     /// The e-mail address of the account.
-    #[schema(format = "email")]
+    #[schema(format = "email", max_length = 254)]
     pub email: String,
 }
 
@@ -92,6 +93,9 @@ pub(crate) async fn is_right(app: &App, session: &Session, given: SecretString, 
     request_body = ForgottenIn, responses((status = 202, description = "A mail is on its way, if there is such an account.")))]
 async fn forgotten(State(app): State<App>, Body(input): Body<ForgottenIn>) -> Result<StatusCode> {
     let email = input.email.trim().to_lowercase();
+    if !is_email(&email) {
+        return Err(Error::invalid("/email", "This must be an e-mail address."));
+    }
     app.forgotten.admit(&email)?;
     // Answered before it is known whether there is an account: how long it takes would tell.
     tokio::spawn(async move {

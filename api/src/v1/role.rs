@@ -125,6 +125,11 @@ async fn delete(State(app): State<App>, session: Session, Id(name): Id<String>) 
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Whether a text can be a role's name at all.
+pub(crate) fn is_role_name(text: &str) -> bool {
+    text.len() <= LONGEST_TITLE && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
 fn check(input: RoleIn) -> Result<(String, BTreeSet<Permission>)> {
     let RoleIn { title, permissions } = input;
     let title = extract::text("/title", &title, LONGEST_TITLE, false);

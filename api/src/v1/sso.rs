@@ -22,7 +22,8 @@ use crate::extract::{Body, Parameters};
 use crate::oidc::{self, Person, Proof, Registration};
 use crate::problem::{Error, Result, chain};
 use crate::token;
-use crate::v1::session::record;
+use crate::v1::role::is_role_name;
+use crate::v1::session::{is_email, is_name, record};
 
 const TAG: &str = "single sign-on";
 const CALLBACK: &str = "/api/v1/sso/callback";
@@ -141,10 +142,16 @@ async fn show(State(app): State<App>, session: Session) -> Result<axum::Json<Sso
 async fn set(State(app): State<App>, session: Session, Body(input): Body<SsoIn>) -> Result<StatusCode> {
     let SsoIn { issuer, client_id, client_secret, default_role, required } = input;
     let (issuer, client_id) = (issuer.trim().to_owned(), client_id.trim().to_owned());
-    if client_id.is_empty() || client_id.len() > LONGEST {
+    if default_role.as_deref().is_some_and(|role| !is_role_name(role)) {
+        return Err(Error::invalid("/default_role", "There is no such role."));
+    }
+    if client_id.is_empty() || client_id.len() > LONGEST || client_id.chars().any(char::is_control) {
         return Err(Error::invalid("/client_id", "This must be the id that the provider gave this client."));
     }
-    if issuer.len() > LONGEST || !issuer.parse().is_ok_and(|url| app.outbound.may_ask(&url)) {
+    if issuer.len() > LONGEST
+        || issuer.chars().any(char::is_control)
+        || !issuer.parse().is_ok_and(|url| app.outbound.may_ask(&url))
+    {
         return Err(Error::invalid("/issuer", "This must be a public address that begins with https://."));
     }
     let known = oidc::discover(&app.outbound, &issuer).await;
@@ -193,7 +200,12 @@ async fn begin(
     const UNKNOWN: Error = Error::refused(ErrorCode::SsoUnknown);
     let org = match input {
         SsoBeginIn { organisation: Some(organisation), .. } => organisation.parse::<OrgId>().ok(),
-        SsoBeginIn { email: Some(email), .. } => rows::organisation_of(&app.store, email.trim()).await?,
+        SsoBeginIn { email: Some(email), .. } => {
+            if !is_email(email.trim()) {
+                return Err(Error::invalid("/email", "This must be an e-mail address."));
+            }
+            rows::organisation_of(&app.store, email.trim()).await?
+        }
         SsoBeginIn { .. } => return Err(Error::invalid("/email", "This is needed.")),
     };
     let mut tx = app.store.begin(org.ok_or(UNKNOWN)?).await?;
@@ -296,7 +308,7 @@ async fn member_of(app: &App, tx: &mut Tx, provider: &Provider, person: Person) 
         (Some(member), _) => member,
         (None, None) => return Err(STRANGER),
         (None, Some(role)) => {
-            let name = name.filter(|name| super::session::is_name(name)).unwrap_or_else(|| email.clone());
+            let name = name.filter(|name| is_name(name)).unwrap_or_else(|| email.clone());
             let user = match known {
                 Some(user) => user,
                 None => user::create(tx, &email, &name, NO_PASSWORD, now).await?,

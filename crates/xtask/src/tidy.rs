@@ -28,14 +28,14 @@ const ANYTHING: &[&str] = &["worker", "clp-tests", "bench"];
 
 /// Libraries that one crate alone may name (tests, bench and the worker join parts and may name them too).
 const ONLY_HERE: &[(&str, &[&str])] = &[
-    ("reqwest", &["connectors", "keys"]),
+    ("reqwest", &["connectors", "keys", "api"]),
     ("sqlx", &["store", "test-database"]),
     ("iceberg", &["lakehouse"]),
     ("arrow", &["lakehouse"]),
     ("parquet", &["lakehouse"]),
     ("datafusion", &["lakehouse"]),
     ("temporalio-sdk", &["activities"]),
-    ("axum", &["api", "cli", "sandbox"]),
+    ("axum", &["api", "cli", "sandbox", "test-identity"]),
     ("utoipa", &["api"]),
 ];
 
@@ -49,6 +49,7 @@ const REAL_TIME: &[&str] = &[
     "crates/runtime/",
     "crates/lakehouse/src/version.rs",
     "crates/lakehouse/src/garbage.rs",
+    "crates/test-identity/",
     "sandbox/",
     "tests/",
     "bench/",
