@@ -613,7 +613,7 @@ function sso(org, method, body) {
 
 /** Where the browser goes for single sign-on: back here at once, signed in or not. */
 const ssoPage = ({ email = "" }) =>
-  /^unknown@/.test(email)
+  email.startsWith("unknown@")
     ? [
         404,
         problem(404, "auth.sso_unknown", "No single sign-on is set up for this e-mail.", {
@@ -624,7 +624,7 @@ const ssoPage = ({ email = "" }) =>
     : [
         200,
         {
-          redirect_url: /^stranger@/.test(email)
+          redirect_url: email.startsWith("stranger@")
             ? "/sign-in?problem=auth.sso_stranger"
             : "/fixture/identity",
         },
