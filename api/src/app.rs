@@ -17,6 +17,7 @@ use crate::limit::Limits;
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
+use crate::spend_cache::SpendCache;
 use crate::throttle::Throttle;
 
 /// The application: cheap to clone, shared by all requests.
@@ -49,6 +50,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// Holds back mails to who did not ask for them.
     pub forgotten: Throttle,
+    /// What lines spent, as long as it holds.
+    pub spends: SpendCache,
     /// Holds back who asks too much.
     pub limits: Limits,
 }

@@ -1,7 +1,7 @@
 //! How lines pace: flights from the store, spend from gold, judged on complete days without a gap (`docs/adr/0007`).
 //!
-//! Read afresh for each request; nothing is kept. A line that can't be judged says why, and still shows what it spent on
-//! the days that are known.
+//! Read afresh for each request, but for gold, which is kept while its pointer stands. A line that can't be judged says
+//! why, and still shows what it spent on the days that are known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,13 @@ use domain::pacing::{Pacing, Spend};
 use domain::report::{Definition, Measure, Target};
 use domain::rule::{NotJudged, PacingRule};
 use domain::{DayRange, Finality, Money, Platform};
-use lakehouse::{BoxedError, LineSpan, LineSpend, Pointers, Spans};
+use lakehouse::{BoxedError, LineSpan, Pointers};
 use store::entity::Known;
 use store::{Store, Tx, pointer, report, watermark};
 
 use crate::app::App;
 use crate::problem::Result;
+use crate::spend_cache::{self, Spends};
 use crate::v1::campaign::Pace;
 
 /// The most watermarks that the store returns at once.
@@ -110,37 +111,18 @@ pub type AccountKey = (ConnectionId, String);
 pub async fn read(app: &App, org: OrgId, lines: Vec<Known>) -> Result<Vec<LineDelivery>> {
     let mut tx = app.store.begin(org).await?;
     let known = Knowledge::read(&mut tx, &lines, app.now()).await?;
-    drop(tx);
     let spans: Vec<Option<DayRange>> = lines.iter().map(|line| known.shown_days(line)).collect();
-    let spend = spend(app, org, &lines, &spans).await?;
+    let wanted = lines.iter().zip(&spans).filter_map(|(line, days)| {
+        Some(LineSpan { connection: line.connection, line: line.entity.platform_id.clone(), days: (*days)? })
+    });
+    let wanted: Vec<LineSpan> = wanted.collect();
+    let spend = if wanted.is_empty() { Spends::default() } else { spend_cache::read(app, tx, wanted).await? };
     let deliveries = lines.into_iter().zip(spans).map(|(line, days)| {
         let key = (line.connection, line.entity.platform_id.clone());
         let spend = spend.get(&key).copied().unwrap_or(Spend::whole(Money::zero(line.currency)));
         known.delivery(line, days, spend)
     });
     Ok(deliveries.collect())
-}
-
-type LineKey = (ConnectionId, String);
-
-async fn spend(app: &App, org: OrgId, lines: &[Known], spans: &[Option<DayRange>]) -> Result<BTreeMap<LineKey, Spend>> {
-    let wanted = lines.iter().zip(spans).filter_map(|(line, days)| {
-        Some(LineSpan { connection: line.connection, line: line.entity.platform_id.clone(), days: (*days)? })
-    });
-    let wanted: Vec<LineSpan> = wanted.collect();
-    if wanted.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let pointers = StorePointers(app.store.clone());
-    let rows = match app.lake.spend_by_line(&pointers, org, &Spans::Lines(wanted)).await {
-        Err(lakehouse::Error::NoTable { .. }) => Vec::new(),
-        other => other?,
-    };
-    let spend = |row: LineSpend| {
-        let LineSpend { connection, account: _, line, spend, days: _, withheld_days } = row;
-        ((connection, line), Spend { stated: spend, withheld_days })
-    };
-    Ok(rows.into_iter().map(spend).collect())
 }
 
 /// Which days of which accounts are known, and how platforms settle.

@@ -4,6 +4,7 @@
 //! transaction of what it belongs to, and started as a workflow; what a person decides is an update of the workflow that
 //! waits for it.
 
+pub mod allowance;
 pub mod app;
 pub mod auth;
 pub mod authorise;
@@ -24,6 +25,7 @@ pub mod paging;
 pub mod password;
 pub mod problem;
 mod router;
+pub mod spend_cache;
 pub mod starter;
 pub mod static_files;
 pub mod sweeper;

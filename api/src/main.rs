@@ -108,6 +108,7 @@ async fn connect() -> Result<App> {
         passwords: api::password::Passwords::default(),
         throttle: api::throttle::Throttle::default(),
         forgotten: api::throttle::Throttle::default(),
+        spends: api::spend_cache::SpendCache::default(),
         limits,
     }))
 }

@@ -293,6 +293,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         E::SsoExpired | E::InvitationUnusable | E::ResetUnusable => StatusCode::GONE,
         E::EmailTaken
         | E::Conflict
+        | E::ConnectionsUsedUp
         | E::InProgress
         | E::TermsChanged
         | E::SecondFactorSet
@@ -315,7 +316,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         | E::LineGone
         | E::Frozen => StatusCode::CONFLICT,
         E::InvalidRequest | E::IdempotencyKeyReused | E::PlatformRejected => StatusCode::UNPROCESSABLE_ENTITY,
-        E::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+        E::TooManyRequests | E::RunsUsedUp => StatusCode::TOO_MANY_REQUESTS,
         E::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
         E::SsoFailed
         | E::UnreadableAnswer

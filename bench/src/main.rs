@@ -2,11 +2,13 @@
 //!
 //! - `ingest`: a report of a million rows through bronze, silver and gold, beside a plain arrow-csv → parquet loop.
 //! - `commit`: the atomic commit of three tables, beside a PyIceberg append of the same file.
+//! - `api`: the reads that an open web application asks for, beside an answer that does nothing.
 //!
 //! Each prints a table and ends with failure when its limit is not kept.
 #![expect(clippy::print_stdout, reason = "a command for people")]
 
 mod agency;
+mod api;
 mod commit;
 mod csv_limit;
 mod gauge;
@@ -35,6 +37,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// The atomic commit of three tables, beside a PyIceberg append of the same file.
     Commit(commit::Arguments),
+    /// The reads of an open web application at a fixed rate, beside an answer that does nothing.
+    Api(api::Arguments),
     /// Brings the database up to date.
     #[command(hide = true)]
     Migrate {
@@ -60,6 +64,7 @@ async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Ingest(arguments) => ingest::run(&arguments).await,
         Command::Commit(arguments) => commit::run(&arguments).await,
+        Command::Api(arguments) => api::run(&arguments).await,
         Command::Migrate { database } => store::migrate(&database).await.map(|()| true).map_err(Into::into),
         Command::CsvLimit { csv, parquet } => csv_limit::run(&csv, &parquet).map(|()| true),
         Command::IngestOnce(arguments) => ingest::once(&arguments).await.map(|()| true),

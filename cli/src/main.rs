@@ -7,6 +7,7 @@
 mod audit;
 mod codec;
 mod keys;
+mod quotas;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,9 @@ enum Noun {
     /// What workflows are given and give, decrypted for an operator.
     #[command(subcommand)]
     Codec(codec::Verb),
+    /// What organisations may have and ask for.
+    #[command(subcommand)]
+    Quotas(quotas::Verb),
 }
 
 #[tokio::main]
@@ -38,6 +42,7 @@ async fn main() -> ExitCode {
         Noun::Audit(verb) => audit::run(&verb).await,
         Noun::Keys(verb) => keys::run(&verb).await,
         Noun::Codec(verb) => codec::run(&verb).await,
+        Noun::Quotas(verb) => quotas::run(&verb).await,
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

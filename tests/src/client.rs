@@ -177,7 +177,8 @@ impl Person {
 async fn read(response: Response) -> Result<Value> {
     let status = response.status();
     let text = response.text().await?;
-    let value: Value = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::Null) };
+    let value: Value =
+        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
     if status.is_success() {
         return Ok(value);
     }

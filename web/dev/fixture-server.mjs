@@ -1084,7 +1084,9 @@ function route(method, path, query, body, org, token) {
     case "DELETE /roles":
       return changeRole(method, org, id, body);
     case "GET /audit":
-      return [200, page(org.kind === "empty" ? [] : auditOf(org), query)];
+      return [200, page(org.kind === "empty" ? [] : auditWanted(org, query), query)];
+    case "GET /audit/export":
+      return [200, "id,at,actor_kind,actor,action\n"];
     default:
       return [404, problem(404, "http.not_found", "There is nothing at this address.")];
   }
@@ -1146,6 +1148,15 @@ function overviewOf(org) {
   };
 }
 
+const auditWanted = (org, query) => {
+  const [words, noun] = [query.get("text") ?? "", query.get("action") ?? ""];
+  return auditOf(org).filter(
+    (line) =>
+      line.action.startsWith(noun) &&
+      `${line.subject.title} ${line.actor.name}`.toLowerCase().includes(words.toLowerCase()),
+  );
+};
+
 const auditOf = (org) => [
   ...org.proposals.flatMap((p) =>
     p.history.map((event, n) => ({
@@ -1164,6 +1175,7 @@ const auditOf = (org) => [
   {
     id: "aud_x",
     at: iso(-DAY),
+    origin: { address: "203.0.113.7", api_key: null },
     actor: { kind: "person", name: org.user.name },
     action: "connection.connect",
     subject: { kind: "connection", id: "con_1", title: "Display & Video 360" },

@@ -123,23 +123,23 @@ pub struct AuditFilter {
 
 impl AuditFilter {
     fn search(&self) -> Result<audit::Search> {
-        let id = |pointer: &str, text: &Option<String>| match said(text) {
+        let id = |pointer: &str, text: Option<&str>| match said(text) {
             None => Ok(None),
             Some(text) => uuid_in(text).map(Some).ok_or_else(|| Error::invalid(pointer, "This must be an id.")),
         };
         Ok(audit::Search {
-            actor: id("/actor", &self.actor)?,
-            action: said(&self.action).map(str::to_owned),
-            subject: id("/subject", &self.subject)?,
-            text: said(&self.text).map(str::to_owned),
+            actor: id("/actor", self.actor.as_deref())?,
+            action: said(self.action.as_deref()).map(str::to_owned),
+            subject: id("/subject", self.subject.as_deref())?,
+            text: said(self.text.as_deref()).map(str::to_owned),
             since: self.since,
             until: self.until,
         })
     }
 }
 
-fn said(text: &Option<String>) -> Option<&str> {
-    text.as_deref().map(str::trim).filter(|text| !text.is_empty())
+fn said(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// What an id of any kind holds: after its prefix, or all of it.
@@ -299,16 +299,15 @@ pub(super) const fn unnamed(actor: audit::Actor) -> &'static str {
 }
 
 /// The id of what something was done to, in the form that its own pages use.
-fn subject_text(kind: &str, id: uuid::Uuid) -> String {
+fn subject_text(kind: &str, id: Uuid) -> String {
     match kind {
         "organisation" => OrgId::from_uuid(id).to_string(),
         "proposal" => ProposalId::from_uuid(id).to_string(),
         "rule" => RuleId::from_uuid(id).to_string(),
         "connection" => ConnectionId::from_uuid(id).to_string(),
-        "user" => UserId::from_uuid(id).to_string(),
+        "user" | "member" => UserId::from_uuid(id).to_string(),
         "api_key" => ApiKeyId::from_uuid(id).to_string(),
         "invitation" => InvitationId::from_uuid(id).to_string(),
-        "member" => UserId::from_uuid(id).to_string(),
         "onboarding" => OnboardingId::from_uuid(id).to_string(),
         _ => id.to_string(),
     }

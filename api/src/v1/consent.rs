@@ -26,7 +26,7 @@ use crate::auth::Session;
 use crate::extract::{Body, Id, Parameters};
 use crate::problem::{Error, Result, chain};
 use crate::wire::Platform;
-use crate::{starter, token, update};
+use crate::{allowance, starter, token, update};
 
 const TAG: &str = "consent";
 const WIZARD: &str = "/onboarding";
@@ -92,6 +92,7 @@ async fn start(
     let connection = if let Some(connection) = row.connection {
         connection
     } else {
+        allowance::connection(&app, &mut tx, app.now()).await?;
         let (environment, title) = (environment.name.clone(), platform.title().to_owned());
         connection::create(&mut tx, &connection::New { platform, environment, title }, app.now()).await?
     };

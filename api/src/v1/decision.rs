@@ -130,7 +130,7 @@ async fn decide(
     Key(key): Key,
 ) -> Result<axum::Json<Proposal>> {
     let Decision { verdict, change_hash, reason } = decision;
-    let mut tx = session.begin(&app).await?;
+    let mut tx = session.begin(app).await?;
     let row = rows::fetch(&mut tx, id).await?;
     let viewer = Viewer::of(app, &mut tx, session).await?;
     drop(tx);

@@ -271,7 +271,7 @@ pub(super) fn account_ids(input: &AccountsIn) -> Result<Vec<AccountId>> {
 
 /// The onboarding under way, in a state in which the request makes sense.
 async fn open(app: &App, session: &Session, fits: impl Fn(rows::State) -> bool) -> Result<rows::Onboarding> {
-    let mut tx = session.begin(&app).await?;
+    let mut tx = session.begin(app).await?;
     let row = rows::latest(&mut tx).await?.ok_or(Error::NOT_FOUND)?;
     if fits(row.state) { Ok(row) } else { Err(Error::refused(ErrorCode::Conflict)) }
 }
@@ -302,7 +302,7 @@ async fn cancel(State(app): State<App>, session: Session) -> Result<axum::Json<O
 
 /// The engine has taken the request: who made it is on record, whatever the undo still takes.
 async fn record_cancel(app: &App, session: &Session, row: &rows::Onboarding) -> Result<()> {
-    let mut tx = session.begin(&app).await?;
+    let mut tx = session.begin(app).await?;
     let entry = audit::Entry {
         actor: audit::Actor::Person(session.user),
         action: "onboarding.cancel".to_owned(),

@@ -227,7 +227,7 @@ async fn get(State(app): State<App>, session: Session, Id(id): Id<ProposalId>) -
 
 /// A proposal with its history, as the signed-in person sees it.
 pub(super) async fn read(app: &App, session: &Session, id: ProposalId) -> Result<Proposal> {
-    let mut tx = session.begin(&app).await?;
+    let mut tx = session.begin(app).await?;
     let viewer = Viewer::of(app, &mut tx, session).await?;
     let row = rows::fetch(&mut tx, id).await?;
     let history = audit::list_about(&mut tx, id.uuid()).await?.iter().map(words::event).collect();

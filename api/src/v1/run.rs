@@ -23,7 +23,7 @@ use crate::idempotency::Key;
 use crate::problem::{Error, Problem, Result};
 use crate::v1::evaluation::WorkState;
 use crate::wire::{EmptyIn, Page, Platform, PullKind, PullState};
-use crate::{paging, starter};
+use crate::{allowance, paging, starter};
 
 const TAG: &str = "run";
 const LIST: &str = "runs";
@@ -263,7 +263,9 @@ async fn start(
         let detail = Some("There is no connected platform to read from.".to_owned());
         return Err(Error::Refused { code: ErrorCode::Conflict, detail });
     }
-    let intent = intent::create(&mut tx, intent::Kind::Ingest, key.subject(session.org), now, now).await?;
+    let subject = key.subject(session.org);
+    allowance::run(&app, &mut tx, subject, now).await?;
+    let intent = intent::create(&mut tx, intent::Kind::Ingest, subject, now, now).await?;
     tx.commit().await?;
     starter::start_at_once(&app, intent).await;
     let id = appeared(&app, intent).await?.map(|id| id.to_string());

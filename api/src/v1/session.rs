@@ -273,7 +273,7 @@ async fn sign_out(State(app): State<App>, session: Session) -> Result<(StatusCod
 }
 
 async fn end(app: &App, session: &Session) -> Result<()> {
-    let mut tx = session.begin(&app).await?;
+    let mut tx = session.begin(app).await?;
     if store::session::delete(&mut tx, session.user, session.browser()?).await? {
         record(&mut tx, session.user, &session.name, "session.sign_out", app.now()).await?;
     }
@@ -374,7 +374,7 @@ async fn me(State(app): State<App>, session: Session) -> Result<axum::Json<Me>> 
 
 /// Who is signed in, and what waits for them.
 pub(crate) async fn read(app: &App, session: &Session) -> Result<Me> {
-    let mut tx = session.begin(&app).await?;
+    let mut tx = session.begin(app).await?;
     let organisation = organisation::fetch(&mut tx).await?;
     let onboarding = match onboarding::latest(&mut tx).await? {
         Some(row) => Some(Onboarding::read(&mut tx, row, app.now()).await?),

@@ -13,7 +13,7 @@ use domain::clock::StoppedClock;
 use domain::ids::{OrgId, UserId};
 use keys::{Codec, Master, Vault};
 use lakehouse::Lake;
-use runtime::settings::{Legal, Limits, Mail};
+use runtime::settings::{Allowances, Legal, Limits, Mail};
 use runtime::{Environment, MasterKeys, Settings};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
@@ -73,6 +73,7 @@ impl World {
             web: folder.path().join("web"),
             limits: api::limit::Limits::new(&settings.limits).unwrap(),
             settings,
+            spends: api::spend_cache::SpendCache::default(),
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
             forgotten: api::throttle::Throttle::default(),
@@ -135,6 +136,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str, limi
         privacy: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/privacy") },
         tick_seconds: 900,
         limits,
+        allowances: Allowances { connections: 1, runs_per_hour: 2 },
         environments: [(environment.name.clone(), environment)].into(),
     }
 }

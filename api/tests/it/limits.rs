@@ -1,7 +1,8 @@
 //! How many requests are answered, and what is said to who asks for more.
 
-use axum::http::{StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use runtime::settings::{Limits, Rate};
+use serde_json::json;
 
 use crate::harness::{World, sign_up};
 
@@ -69,5 +70,30 @@ async fn who_is_not_signed_in_is_counted_by_address_whatever_is_asked() {
     let answer = stranger.get("/api/v1/me").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{}", answer.body);
     assert_eq!(ana.get("/api/v1/me").await.status, StatusCode::OK, "who is signed in is not held back by strangers");
-    assert_eq!(ana.post("/api/v1/session", &serde_json::json!({})).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(ana.post("/api/v1/session", &json!({})).await.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
+async fn an_organisation_has_so_many_connections_and_asks_for_so_many_runs_in_an_hour() {
+    let world = World::new().await;
+    let mut ana = world.signed_up("ana@agency.example").await;
+    ana.keyed(Method::POST, "/api/v1/onboarding", "begin", &json!({})).await;
+    let connection = "INSERT INTO connections (org_id, id, platform, environment, title, status, created_at, connected_at)
+                      SELECT org_id, gen_random_uuid(), 'dv360', 'dv360.sandbox', 'DV360', 'healthy', created_at, created_at
+                      FROM organisations";
+    assert_eq!(world.sql(connection).await, 1);
+    let answer = ana.post("/api/v1/onboarding/consent", &json!({"platform": "dv360"})).await;
+    assert_eq!((answer.status, answer.code()), (StatusCode::CONFLICT, "quota.connections"));
+    assert_eq!(answer.body["detail"], "It may have 1 that is not given up.");
+
+    for key in ["one", "two"] {
+        let answer = ana.keyed(Method::POST, "/api/v1/runs", key, &json!({})).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    }
+    let answer = ana.keyed(Method::POST, "/api/v1/runs", "three", &json!({})).await;
+    assert_eq!((answer.status, answer.code()), (StatusCode::TOO_MANY_REQUESTS, "quota.runs"));
+    assert_eq!(answer.header(header::RETRY_AFTER), "3600");
+    assert_eq!(answer.body["detail"], "It may ask for 2 in an hour. The next one can be asked for at 13:00:00 UTC.");
+    // Asked again under its key, what was done is answered and not counted anew.
+    assert_eq!(ana.keyed(Method::POST, "/api/v1/runs", "two", &json!({})).await.status, StatusCode::ACCEPTED);
 }

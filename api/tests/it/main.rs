@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod api_keys;
+mod audit;
 mod authorisation;
 mod coverage;
 mod document;

@@ -73,3 +73,23 @@ async fn what_can_t_be_asked_is_an_error_of_its_own() {
     assert_eq!(code, Some(2), "{text}");
     assert!(text.starts_with("error: the database can't be used"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_is_set_shown_and_given_back() {
+    let (database, org) = deployment().await;
+    let org = org.to_string();
+    let shown = |connections, runs| {
+        format!("{org}: connections 0 of {connections}, runs in the last hour 0 of {runs}; Agency\n")
+    };
+    assert_eq!(clp(&database, &["quotas", "list"]), (Some(0), shown("usual", "usual")));
+    let set = |more: &[&str]| clp(&database, &[&["quotas", "set", "--org", &org], more].concat());
+    assert_eq!(set(&["--connections", "3"]), (Some(0), shown("3", "usual")));
+    assert_eq!(set(&["--runs-per-hour", "7"]), (Some(0), shown("3", "7")));
+    assert_eq!(set(&["--connections", "usual"]), (Some(0), shown("usual", "7")));
+    assert_eq!(clp(&database, &["quotas", "list"]), (Some(0), shown("usual", "7")));
+    let (code, text) = set(&[]);
+    assert_eq!((code, text.as_str()), (Some(2), "error: say which quota: --connections or --runs-per-hour\n"));
+    assert_eq!(set(&["--connections", "0"]).0, Some(2));
+    let (code, text) = clp(&database, &["audit", "verify"]);
+    assert!(code == Some(0) && text.contains("4 lines"), "each change is in the audit trail: {text}");
+}

@@ -205,6 +205,16 @@ error_codes! {
         "There were too many requests in a short time.",
         "Nothing was lost; requests that were answered stand.",
         "Wait a moment and try again.";
+    /// The organisation has as many connections as it may have.
+    ConnectionsUsedUp = "quota.connections", Configuration,
+        "Your organisation has as many connections as it may have.",
+        "Those that there are go on as before.",
+        "Ask whoever operates this deployment for more.";
+    /// The organisation's people have asked for as many runs as they may in an hour.
+    RunsUsedUp = "quota.runs", Transient,
+        "Your organisation has asked for as many runs as it may in an hour.",
+        "No numbers are missed: they are read on schedule as always.",
+        "Wait until it is free again, or ask whoever operates this deployment for more.";
     /// Something of ours failed that has no name of its own.
     Unexpected = "internal.unexpected", Transient,
         "Something went wrong on our side.",

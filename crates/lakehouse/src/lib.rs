@@ -55,4 +55,5 @@ pub use pointers::Pointers;
 pub use prepare::Prepared;
 pub use pull::{Landing, PullScope, StagedPull, StagedSlice, TotalCheck, TotalOutcome};
 pub use query::{CampaignDay, LineDay, LineDayFilter, LineSpan, LineSpend, Spans};
+pub use tables::gold;
 pub use version::TableStats;

@@ -78,7 +78,7 @@ pub struct CampaignDay {
 }
 
 /// Days of one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LineSpan {
     /// The connection.
     pub connection: ConnectionId,

@@ -10,6 +10,8 @@
 
 use std::collections::HashMap;
 
+use domain::ids::OrgId;
+use domain::lake::TableName;
 use domain::report::Measure;
 use iceberg::spec::{
     FormatVersion, NestedField, NestedFieldRef, PrimitiveType, Schema, SortOrder, TableMetadata, TableMetadataBuilder,
@@ -26,6 +28,12 @@ pub(crate) const SILVER: &str = "silver_delivery";
 
 /// Sums per line and day.
 pub(crate) const GOLD: &str = "gold_line_day";
+
+/// The name of the table that the questions of this crate read.
+#[must_use]
+pub fn gold(org: OrgId) -> TableName {
+    TableName { org, name: GOLD.to_owned() }
+}
 
 /// The column by which every table is partitioned first, and manifests are clustered.
 pub(crate) const CONNECTION: &str = "connection_id";

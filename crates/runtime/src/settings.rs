@@ -122,6 +122,21 @@ impl Default for Limits {
     }
 }
 
+/// What an organisation may have and ask for, where its operator has not said otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowances {
+    /// Connections.
+    pub connections: u32,
+    /// Runs that people ask for, in an hour.
+    pub runs_per_hour: u32,
+}
+
+impl Default for Allowances {
+    fn default() -> Self {
+        Self { connections: 50, runs_per_hour: 60 }
+    }
+}
+
 /// What `api` and `worker` need to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -152,6 +167,8 @@ pub struct Settings {
     pub tick_seconds: u32,
     /// How many requests are answered.
     pub limits: Limits,
+    /// What an organisation may have.
+    pub allowances: Allowances,
     /// The platforms that can be connected, by the name of their environment.
     pub environments: BTreeMap<String, Environment>,
 }
@@ -198,6 +215,7 @@ impl Settings {
             public_url,
             tick_seconds: number(get, "CLP_TICK_SECONDS", QUARTER_HOUR)?,
             limits: limits(get)?,
+            allowances: allowances(get)?,
             environments: dv360.into_iter().map(|environment| (environment.name.clone(), environment)).collect(),
         })
     }
@@ -227,6 +245,14 @@ fn dv360(get: &dyn Fn(&str) -> Option<String>) -> Result<Option<Environment>, Er
         client_secret: secret(get, "CLP_DV360_CLIENT_SECRET", "the secret of the Google OAuth client")?,
         answer_seconds: number(get, "CLP_DV360_ANSWER_SECONDS", HALF_MINUTE)?,
     }))
+}
+
+fn allowances(get: &dyn Fn(&str) -> Option<String>) -> Result<Allowances, Error> {
+    let usual = Allowances::default();
+    Ok(Allowances {
+        connections: number(get, "CLP_CONNECTIONS_PER_ORGANISATION", usual.connections)?.max(1),
+        runs_per_hour: number(get, "CLP_RUNS_PER_HOUR", usual.runs_per_hour)?.max(1),
+    })
 }
 
 fn limits(get: &dyn Fn(&str) -> Option<String>) -> Result<Limits, Error> {

@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod allowance;
 pub mod api_key;
 pub mod approval;
 pub mod attempt;

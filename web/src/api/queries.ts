@@ -833,11 +833,12 @@ export function useRefreshNow() {
   });
 }
 
-export function useAudit() {
+/** What is wanted of the audit trail; an empty text wants all. */
+export function useAudit({ text, action }: { text: string; action: string }) {
   return api.useInfiniteQuery(
     "get",
     "/api/v1/audit",
-    { params: { query: { limit: PAGE_SIZE } } },
+    { params: { query: { limit: PAGE_SIZE, text, action } } },
     paging,
   );
 }

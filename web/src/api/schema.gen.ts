@@ -46,8 +46,25 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** The audit trail, newest first. */
+    /** What is wanted of the audit trail, newest first. */
     get: operations["listAudit"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
+  "/api/v1/audit/export": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** What is wanted of the audit trail as a CSV file, newest first, to its beginning. `cursor` and `limit` do nothing here. */
+    get: operations["exportAudit"];
     put?: never;
     post?: never;
     delete?: never;
@@ -1123,6 +1140,8 @@ export interface components {
     };
     /** @description Who did something. */
     AuditActor: {
+      /** @description Its id; null for the platform itself. */
+      id?: string | null;
       /** @description What kind of actor. */
       kind: components["schemas"]["ActorKind"];
       /** @description Its name. */
@@ -1145,8 +1164,19 @@ export interface components {
       before?: Record<string, never> | null;
       /** @description The id. */
       id: string;
+      origin?: components["schemas"]["AuditOrigin"] | null;
       /** @description To what. */
       subject: components["schemas"]["AuditSubject"];
+    };
+    /** @description From where something was done. */
+    AuditOrigin: {
+      /**
+       * @description The address of the network.
+       * @example 203.0.113.7
+       */
+      address?: string | null;
+      /** @description The name of the API key, where a program asked in the person's name. */
+      api_key?: string | null;
     };
     /** @description What something was done to. */
     AuditSubject: {
@@ -2917,6 +2947,18 @@ export interface operations {
   listAudit: {
     parameters: {
       query?: {
+        /** @description Done by this person or rule. */
+        actor?: string;
+        /** @description Of this action (`proposal.approve`), or of all of a noun (`proposal`). */
+        action?: string;
+        /** @description Done to the thing with this id. */
+        subject?: string;
+        /** @description With these words in what the thing or the actor is called. */
+        text?: string;
+        /** @description Not before this moment. */
+        since?: string;
+        /** @description Before this moment. */
+        until?: string;
         /** @description Where the page begins: the `next_cursor` of the page before. */
         cursor?: string;
         /** @description How many, 1 to 200; 50 when not given. */
@@ -2935,6 +2977,67 @@ export interface operations {
         };
         content: {
           "application/json": components["schemas"]["Page_AuditEntry"];
+        };
+      };
+      /** @description A limit or a quota is reached; the problem says which, and until when. */
+      429: {
+        headers: {
+          /** @description What is left of each (`r`), and the seconds until it is whole again (`t`). */
+          RateLimit?: string;
+          /** @description Each limit: so many requests (`q`) in so many seconds (`w`). */
+          "RateLimit-Policy"?: string;
+          /** @description Seconds until it is worth asking again. */
+          "Retry-After"?: number;
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+      /** @description A problem */
+      default: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/problem+json": components["schemas"]["Problem"];
+        };
+      };
+    };
+  };
+  exportAudit: {
+    parameters: {
+      query?: {
+        /** @description Done by this person or rule. */
+        actor?: string;
+        /** @description Of this action (`proposal.approve`), or of all of a noun (`proposal`). */
+        action?: string;
+        /** @description Done to the thing with this id. */
+        subject?: string;
+        /** @description With these words in what the thing or the actor is called. */
+        text?: string;
+        /** @description Not before this moment. */
+        since?: string;
+        /** @description Before this moment. */
+        until?: string;
+        /** @description Where the page begins: the `next_cursor` of the page before. */
+        cursor?: string;
+        /** @description How many, 1 to 200; 50 when not given. */
+        limit?: number;
+      };
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description As asked. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "text/csv": string;
         };
       };
       /** @description A limit or a quota is reached; the problem says which, and until when. */

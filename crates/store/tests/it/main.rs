@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails where it panics")]
 
 mod accounts;
+mod allowances;
 mod audit_chain;
 mod commits;
 mod harness;

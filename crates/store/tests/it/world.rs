@@ -14,9 +14,9 @@ use serde_json::json;
 use store::commit::{CycleCommit, LandedPull, Stats};
 use store::watermark::Watermark;
 use store::{
-    Store, Tx, account, agreement, api_key, approval, attempt, audit, commit, connection, consent, cycle, data_key,
-    decision, entity, idempotency, intent, invitation, maintenance, onboarding, organisation, pointer, proposal, pull,
-    report, rule, second_factor, session, sso,
+    Store, Tx, account, agreement, allowance, api_key, approval, attempt, audit, commit, connection, consent, cycle,
+    data_key, decision, entity, idempotency, intent, invitation, maintenance, onboarding, organisation, pointer,
+    proposal, pull, report, rule, second_factor, session, sso,
 };
 
 use crate::harness::{Database, after, noon};
@@ -260,6 +260,7 @@ impl World {
         attempt::begin(&mut tx, proposal, 1, after(2)).await.unwrap();
         onboarding::start(&mut tx, self.user, noon()).await.unwrap();
         intent::create(&mut tx, intent::Kind::Ingest, self.org.uuid(), noon(), noon()).await.unwrap();
+        allowance::set(&mut tx, allowance::Allowance::default(), noon()).await.unwrap();
         maintenance::record(&mut tx, noon()).await.unwrap();
         assert!(data_key::create(&mut tx, 1, b"wrapped", "local:1", noon()).await.unwrap());
         idempotency::begin(&mut tx, "key", b"hash", noon()).await.unwrap();

@@ -1,5 +1,17 @@
-import { Code, Paper, Stack, Table, Text as Words } from "@mantine/core";
-import { Bot, Cog, ScrollText, UserRound, type LucideIcon } from "lucide-react";
+import {
+  Button,
+  Code,
+  Group,
+  NativeSelect,
+  Paper,
+  Stack,
+  Table,
+  Text as Words,
+  TextInput,
+} from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { Bot, Cog, Download, ScrollText, Search, UserRound, type LucideIcon } from "lucide-react";
+import { useState } from "react";
 import { itemsOf, useAudit, useMay } from "../../api/queries";
 import type { AuditEntry } from "../../api/types";
 import { isMessage, type MessageId } from "../../app/messages";
@@ -23,20 +35,65 @@ export function AuditPage() {
   );
 }
 
+/** Nouns whose actions can be looked at alone. */
+const NOUNS = [
+  "proposal",
+  "rule",
+  "connection",
+  "member",
+  "role",
+  "session",
+  "api_key",
+  "organisation",
+] as const;
+
 function Trail() {
   const text = useText();
-  const query = useAudit();
+  const [words, setWords] = useState("");
+  const [noun, setNoun] = useState("");
+  const [wanted] = useDebouncedValue(words.trim(), 300);
+  const query = useAudit({ text: wanted, action: noun });
   const entries = itemsOf(query.data);
+  const all = wanted === "" && noun === "";
+  const file = `/api/v1/audit/export?${new URLSearchParams({ text: wanted, action: noun }).toString()}`;
   return (
     <>
+      <Group align="end" gap="sm" role="search" aria-label={text("audit.search.label")}>
+        <TextInput
+          type="search"
+          label={text("audit.search")}
+          leftSection={<Search aria-hidden size={16} />}
+          maxLength={200}
+          value={words}
+          onChange={(event) => setWords(event.currentTarget.value)}
+        />
+        <NativeSelect
+          label={text("audit.noun")}
+          value={noun}
+          onChange={(event) => setNoun(event.currentTarget.value)}
+          data={[
+            { value: "", label: text("audit.noun.all") },
+            ...NOUNS.map((one) => ({ value: one, label: text(`audit.noun.${one}`) })),
+          ]}
+        />
+        <Button
+          component="a"
+          href={file}
+          download="audit.csv"
+          variant="default"
+          leftSection={<Download aria-hidden size={16} />}
+        >
+          {text("audit.export")}
+        </Button>
+      </Group>
       {query.error ? (
         <ProblemAlert problem={query.error} onRetry={() => void query.refetch()} />
       ) : null}
       {query.isPending ? <Loading rows={10} /> : null}
       {query.isSuccess && entries.length === 0 ? (
         <Paper withBorder>
-          <Nothing icon={ScrollText} title={text("audit.empty")}>
-            {text("audit.empty.help")}
+          <Nothing icon={ScrollText} title={text(all ? "audit.empty" : "audit.none")}>
+            {text(all ? "audit.empty.help" : "audit.none.help")}
           </Nothing>
         </Paper>
       ) : null}
@@ -112,9 +169,20 @@ function Actor({ entry }: { entry: AuditEntry }) {
         <Words size="xs" c="dimmed" component="span" display="block">
           {actor ? text(actor.word) : entry.actor.kind}
         </Words>
+        {entry.origin ? (
+          <Words size="xs" c="dimmed" component="span" display="block">
+            {originWords(text, entry.origin)}
+          </Words>
+        ) : null}
       </span>
     </span>
   );
+}
+
+/** The address, and the API key where a program asked. */
+function originWords(text: Text, origin: NonNullable<AuditEntry["origin"]>): string {
+  const key = origin.api_key == null ? null : text("audit.by-key", { name: origin.api_key });
+  return [key, origin.address].filter(Boolean).join(" · ");
 }
 
 /** Actions differ in what they record: a few named values are listed, money as money, anything deeper as it was written. */
