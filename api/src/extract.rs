@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{self, DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::app::App;
@@ -104,6 +104,17 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> std::result::Result<T, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map))
     }
+}
+
+/// A whole number, also as JSON may write it: 90, 90.0 or 9e1.
+///
+/// # Errors
+/// When it is none, or out of range.
+pub fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<u16, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    let text = number.to_string();
+    text.parse()
+        .map_err(|_| <D::Error as de::Error>::custom(format!("`{text}` is not a whole number from 0 to {}", u16::MAX)))
 }
 
 /// A text of a form without the space around it: 1 to `most` characters, none of which can't be seen. Where it may have

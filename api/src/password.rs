@@ -76,19 +76,27 @@ impl Passwords {
 /// knows lists of leaked passwords and what stands around the form (`around`: the e-mail, names).
 #[must_use]
 pub fn refusal(password: &SecretString, pointer: &str, around: &[&str]) -> Option<FieldProblem> {
-    let text = password.expose_secret();
+    let (text, parts) = (password.expose_secret(), parts(around));
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let characters = text.chars().count();
     let message = if characters < SHORTEST {
         "This must have at least 12 characters."
     } else if characters > LONGEST {
         "This may have at most 200 characters."
-    } else if zxcvbn(text, around).score() < Score::Three {
+    } else if zxcvbn(text, &parts).score() < Score::Three {
         "This is too easy to guess: it is close to passwords that leaked elsewhere, or to your own data. \
          Several unrelated words do well."
     } else {
         return None;
     };
     Some(FieldProblem::new(pointer, message))
+}
+
+/// What people make passwords of when they take a name or an address: the whole of it, its words, and its words as one.
+fn parts(around: &[&str]) -> Vec<String> {
+    let words = |text: &str| text.split(|c: char| !c.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>();
+    let of = |text: &&str| [vec![(*text).to_owned(), words(text).concat()], words(text)].concat();
+    around.iter().flat_map(of).filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]

@@ -83,6 +83,7 @@ pub struct ApiKeyIn {
     pub permissions: Vec<String>,
     /// After how many days it ends by itself, 1 to 365.
     #[schema(minimum = 1, maximum = 365, example = 90)]
+    #[serde(deserialize_with = "extract::whole")]
     pub expires_in_days: u16,
 }
 

@@ -1116,17 +1116,13 @@ export interface components {
        */
       expires_in_days: number;
       /**
+       * Format: line
        * @description What it will be called.
        * @example Looker export
        */
       name: string;
-      /**
-       * @description What it may do, by name: at least one, and none that you don't have.
-       * @example [
-       *       "delivery.read"
-       *     ]
-       */
-      permissions: string[];
+      /** @description What it may do, by name: at least one, and none that you don't have. */
+      permissions: components["schemas"]["KeyPermissionName"][];
     };
     /**
      * @description Whether a key holds.
@@ -1570,6 +1566,22 @@ export interface components {
       /** @description The items. */
       items: components["schemas"]["SessionItem"][];
     };
+    /** @enum {string} */
+    KeyPermissionName:
+      | "delivery.read"
+      | "runs.read"
+      | "runs.start"
+      | "connections.read"
+      | "connections.manage"
+      | "rules.read"
+      | "rules.manage"
+      | "rules.evaluate"
+      | "proposals.read"
+      | "proposals.decide"
+      | "proposals.withdraw"
+      | "changes.freeze"
+      | "members.read"
+      | "audit.read";
     /** @description A document that people agree to. */
     LegalDocument: {
       /**
@@ -1746,7 +1758,10 @@ export interface components {
     };
     /** @description A person who has no account yet. */
     NewPerson: {
-      /** @description Their name. */
+      /**
+       * Format: line
+       * @description Their name.
+       */
       name: string;
       /**
        * Format: password
