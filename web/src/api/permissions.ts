@@ -1,3 +1,5 @@
+import type { components } from "./schema.gen";
+
 /** What a role may allow, in the order in which it is shown. */
 export const PERMISSIONS = [
   "delivery.read",
@@ -28,5 +30,9 @@ const FOR_PERSONS: ReadonlySet<Permission> = new Set([
   "sign_in.manage",
 ]);
 
-/** What an API key may be given. */
-export const FOR_KEYS = PERMISSIONS.filter((permission) => !FOR_PERSONS.has(permission));
+/** What an API key may be given, as the API's document lists it. */
+export type KeyPermission = components["schemas"]["KeyPermissionName"];
+
+export const FOR_KEYS = PERMISSIONS.filter(
+  (permission): permission is KeyPermission => !FOR_PERSONS.has(permission),
+);

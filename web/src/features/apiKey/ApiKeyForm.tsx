@@ -1,6 +1,6 @@
 import { Button, Checkbox, Group, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { isNotEmpty, useForm } from "@mantine/form";
-import { FOR_KEYS } from "../../api/permissions";
+import { FOR_KEYS, type KeyPermission } from "../../api/permissions";
 import { fieldErrors } from "../../api/problem";
 import { useCreateApiKey, useMay } from "../../api/queries";
 import type { NewApiKey, Problem } from "../../api/types";
@@ -23,7 +23,7 @@ export function ApiKeyForm({ onClose, onMade }: Props) {
   const create = useCreateApiKey();
   const offered = FOR_KEYS.filter(may);
   const form = useForm({
-    initialValues: { name: "", permissions: [] as string[], days: String(DAYS[1]) },
+    initialValues: { name: "", permissions: [] as KeyPermission[], days: String(DAYS[1]) },
     validate: {
       name: isNotEmpty(text("api-key.name.missing")),
       permissions: (chosen) => (chosen.length === 0 ? text("api-key.permissions.missing") : null),
