@@ -10,6 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use temporalio_client::{Client, RpcOptions};
+use uuid::Uuid;
 use workflows::queues;
 
 use crate::histories::{PASSWORD, cancel, took};
@@ -127,8 +128,8 @@ async fn reconnect(stack: &Stack, agency: &Agency, connection: &str, user: &str)
     agency.person.consent(page, user, "allow").await?;
     let newest = "SELECT id::text FROM consents WHERE purpose = 'reconnect' ORDER BY id DESC LIMIT 1";
     let newest = texts(stack, agency.org, newest).await?;
-    let consent: ConsentId = format!("cst_{}", newest.first().context("a consent")?).parse()?;
-    Ok(queues::reconnection(agency.org, consent))
+    let consent: Uuid = newest.first().context("a consent")?.parse()?;
+    Ok(queues::reconnection(agency.org, ConsentId::from_uuid(consent)))
 }
 
 async fn onboarding_id(agency: &Agency) -> Result<String> {
