@@ -1,5 +1,5 @@
-//! How many requests are answered: for one person or API key, for one organisation, and for one address of the network while nobody is
-//! signed in. Who asks for more waits; what was answered stands.
+//! How many requests are answered: for one person or API key, for one organisation, and for one address of the network
+//! while nobody is signed in. Who asks for more waits; what was answered stands.
 //!
 //! Buckets are filled again evenly (GCRA), so that a limit of 1200 a minute lets 1200 pass at once and then 20 a second.
 //! They are in this process's memory, or in Redis when several replicas run. When Redis can't be reached each replica

@@ -151,10 +151,6 @@ impl AuditFilter {
     }
 }
 
-fn said(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
-}
-
 /// What is looked for, without characters that no name has.
 fn words(pointer: &str, text: Option<&str>, most: usize) -> Result<Option<String>> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
@@ -162,7 +158,7 @@ fn words(pointer: &str, text: Option<&str>, most: usize) -> Result<Option<String
         return Err(Error::invalid(pointer, format!("This may have at most {most} characters.")));
     }
     let seen: String = text.chars().filter(|c| !c.is_control()).collect();
-    Ok(said(Some(&seen)).map(str::to_owned))
+    Ok(Some(seen.trim()).filter(|seen| !seen.is_empty()).map(str::to_owned))
 }
 
 /// What an id of any kind holds after its prefix.

@@ -220,10 +220,11 @@ async fn create(
     tx.commit().await?;
     let link = format!("{}/invitation#{}", app.settings.public_url, token.expose_secret());
     let sent = app.mailer.send(&email, &subject(&organisation), text(&session.name, &organisation, &link)).await;
+    let id = made.id;
     let mut invitation = Invitation::new(made, now);
     if sent == Sent::Yes {
         let mut tx = session.begin(&app).await?;
-        rows::mailed(&mut tx, id(&invitation)?, app.now()).await?;
+        rows::mailed(&mut tx, id, app.now()).await?;
         tx.commit().await?;
         invitation.mailed = true;
     }
@@ -233,10 +234,6 @@ async fn create(
         Sent::Off => MailState::Off,
     };
     Ok((StatusCode::CREATED, axum::Json(NewInvitation { invitation, link, mail })))
-}
-
-fn id(invitation: &Invitation) -> Result<InvitationId> {
-    invitation.id.parse().map_err(Error::internal("read an id"))
 }
 
 fn subject(organisation: &str) -> String {
@@ -322,8 +319,7 @@ async fn is_password_of(
     let password = password.ok_or_else(|| Error::invalid("/password", "This is needed: the e-mail has an account."))?;
     app.throttle.admit(email)?;
     let stored = user::password_hash(&app.store, user).await?;
-    let short = password.expose_secret().chars().count() <= password::LONGEST;
-    if !(short && app.passwords.verify(password, stored).await?) {
+    if !app.passwords.verify(password, stored).await? {
         return Err(Error::refused(ErrorCode::WrongCredentials));
     }
     second_factor::ask(app, user, code.as_ref()).await?;

@@ -96,12 +96,7 @@ impl<'a> Agreed<'a> {
     /// # Errors
     /// As any statement.
     pub(crate) async fn is_given(self, tx: &mut Tx, user: UserId) -> Result<bool> {
-        for (document, version) in self.0 {
-            if !agreement::is_given(tx, user, document, version).await? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(agreement::are_given(tx, user, &self.0).await?)
     }
 }
 

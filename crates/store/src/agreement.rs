@@ -38,16 +38,22 @@ pub async fn record(tx: &mut Tx, user: UserId, document: Document, version: &str
     Ok(())
 }
 
-/// Whether a member agreed to this version of a document.
+/// Whether a member agreed to each of these versions of documents.
 ///
 /// # Errors
 /// As any statement.
-pub async fn is_given(tx: &mut Tx, user: UserId, document: Document, version: &str) -> Result<bool> {
+pub async fn are_given(tx: &mut Tx, user: UserId, wanted: &[(Document, &str)]) -> Result<bool> {
+    let (documents, versions): (Vec<String>, Vec<String>) =
+        wanted.iter().map(|(document, version)| (document.to_string(), (*version).to_owned())).unzip();
     let found = sqlx::query!(
-        r#"SELECT EXISTS (SELECT FROM agreements WHERE user_id = $1 AND document = $2 AND version = $3) AS "given!""#,
+        r#"SELECT NOT EXISTS (
+               SELECT FROM unnest($2::text[], $3::text[]) w (document, version)
+               WHERE NOT EXISTS (SELECT FROM agreements a
+                                 WHERE a.user_id = $1 AND a.document = w.document AND a.version = w.version)
+           ) AS "given!""#,
         user.uuid(),
-        document.to_string(),
-        version,
+        &documents,
+        &versions,
     )
     .fetch_one(tx.conn())
     .await?;
