@@ -36,3 +36,21 @@ pub async fn run(app: &App, tx: &mut Tx, subject: Uuid, now: DateTime<Utc>) -> R
         Error::Limited { code: ErrorCode::RunsUsedUp, detail, wait }
     })
 }
+
+/// Refuses to read more when as many rows were read today as may be.
+///
+/// # Errors
+/// [`Error::Limited`] with how many may be read, and from when on more are.
+pub async fn rows(app: &App, tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
+    let allowed = allowance::rows(tx, app.settings.allowances.rows_per_day, now).await?;
+    allowed.map_err(|used_up| {
+        let wait = used_up.free_at.and_then(|free_at| (free_at - now).to_std().ok()).unwrap_or_default();
+        Error::Limited { code: ErrorCode::RowsUsedUp, detail: rows_in_words(used_up), wait }
+    })
+}
+
+/// How many rows may be read in a day.
+#[must_use]
+pub fn rows_in_words(UsedUp { most, .. }: UsedUp) -> String {
+    format!("It is {most} a day; the report that went beyond it was still read.")
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::Clock;
+use domain::ids::OrgId;
 use keys::Vault;
 use lakehouse::Lake;
 use runtime::Settings;
@@ -17,8 +18,10 @@ use crate::limit::Limits;
 use crate::mail::Mailer;
 use crate::outbound::Outbound;
 use crate::password::Passwords;
+use crate::shared::Shared;
 use crate::spend_cache::SpendCache;
 use crate::throttle::Throttle;
+use crate::v1::campaign::Campaigns;
 
 /// The application: cheap to clone, shared by all requests.
 #[derive(Debug, Clone)]
@@ -52,6 +55,8 @@ pub struct Parts {
     pub forgotten: Throttle,
     /// What lines spent, as long as it holds.
     pub spends: SpendCache,
+    /// How all campaigns of an organisation do: the same for all who look.
+    pub campaigns: Shared<OrgId, Arc<Campaigns>>,
     /// Holds back who asks too much.
     pub limits: Limits,
 }

@@ -25,6 +25,7 @@ pub mod paging;
 pub mod password;
 pub mod problem;
 mod router;
+pub mod shared;
 pub mod spend_cache;
 pub mod starter;
 pub mod static_files;

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use store::{PAGE_MOST, Page, Paged, Position};
+use utoipa::IntoParams;
 
 use crate::problem::{Error, Result};
 use crate::wire;
@@ -15,6 +16,17 @@ use crate::wire;
 const USUAL: u32 = 50;
 /// No cursor of ours is longer.
 const LONGEST: usize = 400;
+
+/// Which page of a list is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Wanted {
+    /// Where the page begins: the `next_cursor` of the page before.
+    pub cursor: Option<String>,
+    /// How many, 1 to 200; 50 when not given.
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: Option<u32>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Cursor<P> {

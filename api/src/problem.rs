@@ -316,7 +316,7 @@ const fn status(code: ErrorCode) -> StatusCode {
         | E::LineGone
         | E::Frozen => StatusCode::CONFLICT,
         E::InvalidRequest | E::IdempotencyKeyReused | E::PlatformRejected => StatusCode::UNPROCESSABLE_ENTITY,
-        E::TooManyRequests | E::RunsUsedUp => StatusCode::TOO_MANY_REQUESTS,
+        E::TooManyRequests | E::RunsUsedUp | E::RowsUsedUp => StatusCode::TOO_MANY_REQUESTS,
         E::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
         E::SsoFailed
         | E::UnreadableAnswer

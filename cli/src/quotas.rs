@@ -1,5 +1,7 @@
 //! `clp quotas`: what organisations may have and ask for.
 
+use std::str::FromStr;
+
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use domain::Clock as _;
@@ -30,16 +32,19 @@ pub(crate) struct Set {
     #[arg(long)]
     org: OrgId,
     /// How many connections it may have, or `usual`.
-    #[arg(long, value_parser = quota)]
-    connections: Option<Quota>,
+    #[arg(long, value_parser = quota::<u32>)]
+    connections: Option<Quota<u32>>,
     /// How many runs its people may ask for in an hour, or `usual`.
-    #[arg(long, value_parser = quota)]
-    runs_per_hour: Option<Quota>,
+    #[arg(long, value_parser = quota::<u32>)]
+    runs_per_hour: Option<Quota<u32>>,
+    /// How many rows of reports are read for it in a day (UTC), or `usual`.
+    #[arg(long, value_parser = quota::<u64>)]
+    rows_per_day: Option<Quota<u64>>,
 }
 
 /// A number, or what is usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Quota(Option<u32>);
+struct Quota<N>(Option<N>);
 
 /// Whether what was asked for holds.
 pub(crate) async fn run(verb: &Verb) -> Result<bool> {
@@ -63,9 +68,9 @@ async fn list(database: &Database) -> Result<bool> {
 }
 
 async fn set(arguments: &Set) -> Result<bool> {
-    let Set { database, org, connections, runs_per_hour } = arguments;
-    if connections.is_none() && runs_per_hour.is_none() {
-        bail!("say which quota: --connections or --runs-per-hour");
+    let Set { database, org, connections, runs_per_hour, rows_per_day } = arguments;
+    if connections.is_none() && runs_per_hour.is_none() && rows_per_day.is_none() {
+        bail!("say which quota: --connections, --runs-per-hour or --rows-per-day");
     }
     let store = open(database).await?;
     let mut tx = store.begin(*org).await?;
@@ -76,6 +81,9 @@ async fn set(arguments: &Set) -> Result<bool> {
     if let Some(Quota(most)) = runs_per_hour {
         allowance.runs_per_hour = *most;
     }
+    if let Some(Quota(most)) = rows_per_day {
+        allowance.rows_per_day = *most;
+    }
     allowance::set(&mut tx, allowance, runtime::SystemClock.now()).await.with_context(|| format!("{org}"))?;
     tx.commit().await?;
     show(&store, *org).await?;
@@ -85,22 +93,27 @@ async fn set(arguments: &Set) -> Result<bool> {
 async fn show(store: &Store, org: OrgId) -> Result<()> {
     let mut tx = store.begin(org).await?;
     let name = organisation::fetch(&mut tx).await?.name;
-    let Allowance { connections, runs_per_hour } = allowance::fetch(&mut tx).await?;
+    let Allowance { connections, runs_per_hour, rows_per_day } = allowance::fetch(&mut tx).await?;
     let used = allowance::used(&mut tx, runtime::SystemClock.now()).await?;
-    let most = |most: Option<u32>| most.map_or_else(|| "usual".to_owned(), |most| most.to_string());
     println!(
-        "{org}: connections {} of {}, runs in the last hour {} of {}; {name}",
+        "{org}: connections {} of {}, runs in the last hour {} of {}, rows today {} of {}; {name}",
         used.connections,
         most(connections),
         used.runs_in_the_last_hour,
         most(runs_per_hour),
+        used.rows_today,
+        most(rows_per_day),
     );
     Ok(())
 }
 
-fn quota(text: &str) -> Result<Quota> {
-    match text.parse() {
-        Ok(most) if most > 0 => Ok(Quota(Some(most))),
+fn most<N: ToString>(most: Option<N>) -> String {
+    most.map_or_else(|| "usual".to_owned(), |most| most.to_string())
+}
+
+fn quota<N: FromStr + PartialOrd + Default>(text: &str) -> Result<Quota<N>> {
+    match text.parse::<N>() {
+        Ok(most) if most > N::default() => Ok(Quota(Some(most))),
         _ if text == "usual" => Ok(Quota(None)),
         _ => bail!("it must be a number from 1 on, or `usual`"),
     }

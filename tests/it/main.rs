@@ -2,6 +2,7 @@
 //!
 //! Run through `bin/test`, which builds the programs and names them in the environment.
 
+mod allowance;
 mod budget;
 mod codec;
 mod detector;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::ids::OrgId;
-use harness::histories::texts;
+use harness::histories::{more_cycles, texts};
 use harness::journey::{Agency, PATIENCE, PLANNER};
 use harness::sandbox_admin::SandboxAdmin;
 use harness::stack::{Options, Stack};
@@ -18,8 +18,6 @@ use serde_json::json;
 const PASSWORD: &str = "correct horse battery staple";
 /// Each third cycle has something to ask for; a session outlives the test.
 const STEP_SECONDS: i64 = 301;
-/// Cycles that must end between two steps of the exchange.
-const CYCLES: usize = 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_exchanged_while_ingestion_runs_and_no_run_fails() {
@@ -105,16 +103,6 @@ async fn exchange_data_key(stack: &Stack, agency: &Agency) -> Result<()> {
 /// The master keys that wrap a data key.
 async fn masters(stack: &Stack, org: OrgId) -> Result<Vec<String>> {
     texts(stack, org, "SELECT DISTINCT master FROM data_keys").await
-}
-
-/// Waits until some more cycles than now have ended, in whatever way.
-async fn more_cycles(stack: &Stack, org: OrgId) -> Result<()> {
-    let ended = "SELECT id::text FROM cycles WHERE state <> 'running'";
-    let before = texts(stack, org, ended).await?.len();
-    until("more cycles to end", PATIENCE, || async {
-        Ok((texts(stack, org, ended).await?.len() >= before + CYCLES).then_some(()))
-    })
-    .await
 }
 
 async fn ok(stack: &Stack, arguments: &[&str], says: &str) -> Result<()> {

@@ -1,14 +1,15 @@
 //! Secrets that are planted on the way through the main job are in no log, no workflow history and no table in clear.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
-use harness::histories::texts;
+use anyhow::{Context as _, Result, bail, ensure};
+use harness::histories::{change_row, texts};
 use harness::journey::{Agency, PATIENCE, PLANNER};
 use harness::stack::{Options, Stack};
 use harness::wait::until_is;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PASSWORD: &str = "planted-password-5f0c1e";
 const MISTYPED: &str = "planted-mistyped-77aa02";
@@ -53,6 +54,12 @@ async fn hunt(stack: &Stack, platform: &Path) -> Result<()> {
         secrets.insert(secret, what.to_owned());
     }
 
+    search(stack, &agency, &secrets).await?;
+    mutations(stack, &agency, &secrets).await
+}
+
+/// Fails when a secret is in what the platform wrote.
+async fn search(stack: &Stack, agency: &Agency, secrets: &BTreeMap<String, String>) -> Result<()> {
     // What is surely there proves that the search finds what is there.
     let control = agency.org.uuid().to_string();
     let mut looked = BTreeMap::new();
@@ -65,7 +72,7 @@ async fn hunt(stack: &Stack, platform: &Path) -> Result<()> {
         // The servers go on: a file of the database's or the lake's may be gone by now.
         let Ok(bytes) = std::fs::read(&file) else { continue };
         let text = String::from_utf8_lossy(&bytes);
-        clean(&file.display().to_string(), &text, &secrets)?;
+        clean(&file.display().to_string(), &text, secrets)?;
         looked.insert(name, text.contains(&control) || text.contains(&agency.org.to_string()));
     }
     ensure!(looked.contains_key("api.log"), "{looked:?}");
@@ -74,10 +81,39 @@ async fn hunt(stack: &Stack, platform: &Path) -> Result<()> {
     ensure!(tables.len() > 20, "{tables:?}");
     for table in tables {
         for row in texts(stack, agency.org, &format!("SELECT t::text FROM {table} t")).await? {
-            clean(&table, &row, &secrets)?;
+            clean(&table, &row, secrets)?;
         }
     }
     Ok(())
+}
+
+/// Each place shows a secret once, on purpose: the search must fail there.
+async fn mutations(stack: &Stack, agency: &Agency, secrets: &BTreeMap<String, String>) -> Result<()> {
+    let token = secrets.iter().find(|(_, what)| what.contains("refresh_tokens")).context("no refresh token")?.0;
+    let found = async |place: &str| match search(stack, agency, secrets).await {
+        Ok(()) => bail!("a token in {place} was not found"),
+        Err(error) => {
+            let said = format!("{error:#}");
+            ensure!(said.contains(place) && said.contains("refresh_tokens"), "a token in {place}: {said}");
+            Ok(())
+        }
+    };
+    let log = stack.folder().join("worker.log");
+    let before = std::fs::metadata(&log)?.len();
+    let mut end = std::fs::OpenOptions::new().append(true).open(&log)?;
+    writeln!(end, "renewed with {token}")?;
+    found("worker.log").await?;
+    end.set_len(before)?;
+
+    change_row(stack, agency.org, &format!("UPDATE connections SET title = '{token}'")).await?;
+    found("connections").await?;
+    change_row(stack, agency.org, "UPDATE connections SET title = 'DV360'").await?;
+
+    // As a workflow would that is handed a secret by a client without the codec.
+    let input = json!(token).to_string();
+    let start = ["workflow", "start", "--type", "Shows", "--task-queue", "nobody", "--input", &input];
+    stack.temporal.ask(&start).await?;
+    found("temporal.db").await
 }
 
 /// Fails when a text holds a secret, as it is or as PostgreSQL shows its bytes.

@@ -17,6 +17,7 @@ use temporalio_common::protos::temporal::api::failure::v1::Failure;
 use temporalio_common::protos::temporal::api::history::v1::History;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 
+use crate::journey::PATIENCE;
 use crate::servers::root;
 use crate::stack::Stack;
 use crate::wait::until;
@@ -226,4 +227,17 @@ pub async fn texts(stack: &Stack, org: OrgId, query: &str) -> Result<Vec<String>
     let mut tx = owner.begin().await?;
     sqlx::query("SELECT set_config('app.org', $1, true)").bind(org.uuid().to_string()).execute(&mut *tx).await?;
     Ok(sqlx::query_scalar(query).fetch_all(&mut *tx).await?)
+}
+
+/// Waits until two more cycles than now have ended, in whatever way: the second began after this call.
+///
+/// # Errors
+/// When it takes too long.
+pub async fn more_cycles(stack: &Stack, org: OrgId) -> Result<()> {
+    let ended = "SELECT id::text FROM cycles WHERE state <> 'running'";
+    let before = texts(stack, org, ended).await?.len();
+    until("more cycles to end", PATIENCE, || async {
+        Ok((texts(stack, org, ended).await?.len() >= before + 2).then_some(()))
+    })
+    .await
 }

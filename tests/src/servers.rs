@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use crate::process::{Process, free_port};
@@ -135,17 +135,20 @@ impl Temporal {
         Process::start("temporal", &mut command, folder)
     }
 
+    /// Asks it something with its own command line, which knows nothing of the codec.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn ask(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = tokio::process::Command::new(variable("CLP_TEMPORAL")?);
+        let output = command.args(arguments).args(["--address", &self.address()]).output().await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
     async fn wait(&self) -> Result<()> {
-        let temporal = variable("CLP_TEMPORAL")?;
-        let address = self.address();
         until("the Temporal server", UP, || async {
-            let healthy = tokio::process::Command::new(&temporal)
-                .args(["operator", "cluster", "health", "--address", &address])
-                .output()
-                .await?
-                .status
-                .success();
-            Ok(healthy.then_some(()))
+            Ok(self.ask(&["operator", "cluster", "health"]).await.is_ok().then_some(()))
         })
         .await
     }

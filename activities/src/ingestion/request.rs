@@ -24,8 +24,12 @@ const MOST_HEALED: u32 = 4;
 pub(super) async fn run(context: &Context, input: &CycleStepV1, again: bool) -> Result<RequestedV1, Error> {
     let mut tx = context.store.begin(input.org).await?;
     let mut connections = store::connection::list(&mut tx).await?;
+    let may_ask = may_ask(context, &mut tx).await?;
     tx.commit().await?;
-    connections.retain(|connection| connection.status == Status::Healthy);
+    if !may_ask {
+        tracing::warn!(org.id = %input.org, "the rows of {}'s day are used up: it asks for none before tomorrow", input.org);
+    }
+    connections.retain(|connection| connection.status == Status::Healthy && may_ask);
     limit::take_turns(&mut connections, input.cycle);
     let limit = Limit::of(limit::REQUEST);
     let work: Vec<_> =
@@ -33,6 +37,12 @@ pub(super) async fn run(context: &Context, input: &CycleStepV1, again: bool) -> 
     let outcomes: Vec<Result<u32, Error>> = stream::iter(work).buffer_unordered(limit::SIDE_BY_SIDE).collect().await;
     let requested = outcomes.into_iter().sum::<Result<u32, Error>>()?;
     close(context, input, requested).await
+}
+
+/// Whether rows may still be read for the organisation today. What is due and not asked for stays due: nothing is left out.
+async fn may_ask(context: &Context, tx: &mut store::Tx) -> Result<bool, Error> {
+    let usual = context.settings.allowances.rows_per_day;
+    Ok(store::allowance::rows(tx, usual, context.clock.now()).await?.is_ok())
 }
 
 /// What a connection has asked for when time is up is found again by the next cycle, which goes on from there.
@@ -192,12 +202,14 @@ async fn request(
 async fn close(context: &Context, input: &CycleStepV1, requested: u32) -> Result<RequestedV1, Error> {
     let now = context.clock.now();
     let mut tx = context.store.begin(input.org).await?;
+    let may_ask = may_ask(context, &mut tx).await?;
     let (mut open, mut next) = (0_usize, None);
     for connection in store::connection::list(&mut tx).await? {
-        let pulls = store::pull::list_open(&mut tx, Some(connection.id)).await?;
+        let mut pulls = store::pull::list_open(&mut tx, Some(connection.id)).await?;
         let is_usable = connection.status == Status::Healthy
             && !store::account::list_readable(&mut tx, connection.id).await?.is_empty();
         open += pulls.len();
+        pulls.retain(|pull| may_ask || pull.state != State::Planned);
         next = next.into_iter().chain(follow_up::next(is_usable, &pulls, now)).min();
     }
     let tick = TimeDelta::seconds(i64::from(context.settings.tick_seconds));
@@ -205,7 +217,7 @@ async fn close(context: &Context, input: &CycleStepV1, requested: u32) -> Result
         let kind = store::intent::Kind::FollowUp;
         store::intent::create(&mut tx, kind, input.cycle.uuid(), next, now).await?;
     }
-    let step = serde_json::json!({"requested": requested, "open": open, "at": now});
+    let step = serde_json::json!({"requested": requested, "open": open, "used_up": !may_ask, "at": now});
     store::cycle::record_step(&mut tx, input.cycle, "request", &step).await?;
     store::cycle::finish(&mut tx, input.cycle, input.failure, now).await?;
     tx.commit().await?;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::auth::Session;
 use crate::extract::Parameters;
-use crate::paging;
+use crate::paging::{self, Wanted};
 use crate::problem::{BoxedError, Error, Result};
 use crate::wire::Page;
 
@@ -118,11 +118,6 @@ pub struct AuditFilter {
     pub since: Option<DateTime<Utc>>,
     /// Before this moment.
     pub until: Option<DateTime<Utc>>,
-    /// Where the page begins: the `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// How many, 1 to 200; 50 when not given.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
 }
 
 impl AuditFilter {
@@ -171,21 +166,22 @@ fn uuid_in(text: &str) -> Option<Uuid> {
 
 /// What is wanted of the audit trail, newest first.
 #[utoipa::path(get, path = "/audit", operation_id = "listAudit", tag = TAG,
-    extensions(("x-permission" = json!("audit.read"))), params(AuditFilter),
+    extensions(("x-permission" = json!("audit.read"))), params(AuditFilter, Wanted),
     responses((status = 200, body = Page<AuditEntry>)))]
 async fn list(
     State(app): State<App>,
     session: Session,
     Parameters(filter): Parameters<AuditFilter>,
+    Parameters(wanted): Parameters<Wanted>,
 ) -> Result<axum::Json<Page<AuditEntry>>> {
-    let page = paging::page(LIST, filter.cursor.as_deref(), filter.limit)?;
+    let page = paging::page(LIST, wanted.cursor.as_deref(), wanted.limit)?;
     let search = filter.search()?;
     let mut tx = session.begin(&app).await?;
     let lines = audit::page(&mut tx, &search, page).await?;
     Ok(axum::Json(paging::answer(LIST, lines, AuditEntry::from)))
 }
 
-/// What is wanted of the audit trail as a CSV file, newest first, to its beginning. `cursor` and `limit` do nothing here.
+/// What is wanted of the audit trail as a CSV file, newest first, to its beginning.
 #[utoipa::path(get, path = "/audit/export", operation_id = "exportAudit", tag = TAG,
     extensions(("x-permission" = json!("audit.read"))), params(AuditFilter),
     responses((status = 200, body = String, content_type = "text/csv")))]

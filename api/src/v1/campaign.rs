@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -193,11 +194,12 @@ async fn list(
         return Err(Error::invalid("/q", "This may have at most 200 characters."));
     }
     let search = search.trim().to_lowercase();
-    let (campaigns, rule) = read_all(&app, session.org).await?;
-    let mut found: Vec<(Rank, CampaignSummary)> = campaigns
+    let all = Campaigns::read(&app, session.org).await?;
+    let mut found: Vec<(Rank, CampaignSummary)> = all
+        .campaigns
         .iter()
-        .filter(|campaign| campaign.matches(&search) && pace.is_none_or(|pace| campaign.pace(&rule) == pace))
-        .map(|campaign| (campaign.rank(), campaign.summary(&rule)))
+        .filter(|campaign| campaign.matches(&search) && pace.is_none_or(|pace| campaign.pace(&all.rule) == pace))
+        .map(|campaign| (campaign.rank(), campaign.summary(&all.rule)))
         .filter(|(rank, _)| after.as_ref().is_none_or(|after| rank > after))
         .collect();
     found.sort_by(|left, right| left.0.cmp(&right.0));
@@ -246,27 +248,42 @@ async fn pacing_rule(tx: &mut Tx) -> Result<PacingRule> {
 
 /// A campaign with how its lines do.
 #[derive(Debug)]
-pub(super) struct CampaignDelivery {
+pub(crate) struct CampaignDelivery {
     known: Known,
     lines: Vec<LineDelivery>,
 }
 
-/// All campaigns of an organisation with how they do, and the rule that they are judged by.
-pub(super) async fn read_all(app: &App, org: OrgId) -> Result<(Vec<CampaignDelivery>, PacingRule)> {
-    let mut tx = app.store.begin(org).await?;
-    let rule = pacing_rule(&mut tx).await?;
-    let campaigns = read_level(&mut tx, Level::Campaign).await?;
-    let lines = read_level(&mut tx, Level::Line).await?;
-    drop(tx);
-    let mut of_campaign: BTreeMap<(AccountId, String), Vec<LineDelivery>> = BTreeMap::new();
-    for line in delivery::read(app, org, lines).await? {
-        of_campaign.entry((line.line.account, line.line.entity.campaign_id.clone())).or_default().push(line);
+/// All campaigns of an organisation with how they do.
+#[derive(Debug)]
+pub struct Campaigns {
+    /// The campaigns.
+    pub(super) campaigns: Vec<CampaignDelivery>,
+    /// The rule that they are judged by.
+    pub(super) rule: PacingRule,
+}
+
+impl Campaigns {
+    /// All campaigns as they are now, read once for everybody who asks at once.
+    pub(super) async fn read(app: &App, org: OrgId) -> Result<Arc<Self>> {
+        app.campaigns.get(org, async || Self::afresh(app, org).await.map(Arc::new)).await
     }
-    let campaigns = campaigns.into_iter().map(|known| {
-        let lines = of_campaign.remove(&(known.account, known.entity.platform_id.clone())).unwrap_or_default();
-        CampaignDelivery { known, lines }
-    });
-    Ok((campaigns.collect(), rule))
+
+    async fn afresh(app: &App, org: OrgId) -> Result<Self> {
+        let mut tx = app.store.begin(org).await?;
+        let rule = pacing_rule(&mut tx).await?;
+        let campaigns = read_level(&mut tx, Level::Campaign).await?;
+        let lines = read_level(&mut tx, Level::Line).await?;
+        drop(tx);
+        let mut of_campaign: BTreeMap<(AccountId, String), Vec<LineDelivery>> = BTreeMap::new();
+        for line in delivery::read(app, org, lines).await? {
+            of_campaign.entry((line.line.account, line.line.entity.campaign_id.clone())).or_default().push(line);
+        }
+        let campaigns = campaigns.into_iter().map(|known| {
+            let lines = of_campaign.remove(&(known.account, known.entity.platform_id.clone())).unwrap_or_default();
+            CampaignDelivery { known, lines }
+        });
+        Ok(Self { campaigns: campaigns.collect(), rule })
+    }
 }
 
 async fn read_level(tx: &mut Tx, level: Level) -> Result<Vec<Known>> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use domain::ErrorCode;
 use serde::{Deserialize, Serialize};
 use store::onboarding::State as Progress;
 use store::{Tx, account, connection, onboarding, proposal, watermark};
@@ -11,12 +12,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::allowance;
 use crate::app::App;
 use crate::auth::Session;
 use crate::delivery::{self, Paced, SoFar};
 use crate::freshness;
 use crate::problem::{Problem, Result};
-use crate::v1::campaign::{self, CampaignDelivery, Pace};
+use crate::v1::campaign::{CampaignDelivery, Campaigns, Pace};
 use crate::v1::run::Days;
 use crate::wire::{Money, decimal};
 
@@ -117,7 +119,7 @@ pub struct CampaignCounts {
     extensions(("x-permission" = json!("delivery.read"))),
     responses((status = 200, body = Overview)))]
 async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Overview>> {
-    let (campaigns, rule) = campaign::read_all(&app, session.org).await?;
+    let all = Campaigns::read(&app, session.org).await?;
     let mut tx = session.begin(&app).await?;
     let as_of = watermark::complete_to(&watermark::freshness(&mut tx, None).await?);
     let next_run_at = match onboarding::latest(&mut tx).await?.map(|row| row.state) {
@@ -127,14 +129,14 @@ async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Over
         _ => None,
     };
     let state = freshness::state(as_of, app.now(), app.settings.tick_seconds);
-    let paces = campaigns.iter().map(|campaign| campaign.pace(&rule));
+    let paces = all.campaigns.iter().map(|campaign| campaign.pace(&all.rule));
     let open = proposal::count_open(&mut tx).await?;
     Ok(axum::Json(Overview {
-        totals: totals(&campaigns),
+        totals: totals(&all.campaigns),
         freshness: Freshness { as_of, state, next_run_at },
         campaigns: paces.fold(CampaignCounts::default(), CampaignCounts::and),
         open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
-        problems: problems(&mut tx).await?,
+        problems: problems(&app, &mut tx).await?,
     }))
 }
 
@@ -181,8 +183,10 @@ impl CampaignCounts {
     }
 }
 
-/// What is wrong with connections and advertisers, each with its name.
-async fn problems(tx: &mut Tx) -> Result<Vec<Problem>> {
+/// What keeps all numbers from being read, and what is wrong with connections and advertisers, each with its name.
+async fn problems(app: &App, tx: &mut Tx) -> Result<Vec<Problem>> {
+    let rows = store::allowance::rows(tx, app.settings.allowances.rows_per_day, app.now()).await?.err();
+    let rows = rows.map(|used_up| Problem::of(ErrorCode::RowsUsedUp).detailed(Some(allowance::rows_in_words(used_up))));
     let named = |name: String, problem: connection::Problem| {
         let detail = problem.detail.map_or_else(|| name.clone(), |detail| format!("{name}: {detail}"));
         Problem::of(problem.code).detailed(Some(detail))
@@ -191,5 +195,5 @@ async fn problems(tx: &mut Tx) -> Result<Vec<Problem>> {
     let accounts = account::list(tx, None).await?.into_iter().filter(|account| account.selected);
     let connections = connections.filter_map(|row| Some(named(row.title, row.problem?)));
     let accounts = accounts.filter_map(|row| Some(named(row.name, row.problem?)));
-    Ok(connections.chain(accounts).take(MOST_PROBLEMS).collect())
+    Ok(rows.into_iter().chain(connections).chain(accounts).take(MOST_PROBLEMS).collect())
 }

@@ -264,6 +264,7 @@ async fn start(
         return Err(Error::Refused { code: ErrorCode::Conflict, detail });
     }
     let subject = key.subject(session.org);
+    allowance::rows(&app, &mut tx, now).await?;
     allowance::run(&app, &mut tx, subject, now).await?;
     let intent = intent::create(&mut tx, intent::Kind::Ingest, subject, now, now).await?;
     tx.commit().await?;
@@ -434,7 +435,11 @@ fn step_sentence(key: &str, did: &Value) -> String {
             let (judged, not_judged, proposals) = (number("judged"), number("not_judged"), number("proposals"));
             format!("{judged} judged, {not_judged} not judged, {proposals} new {}.", plural(proposals, "proposal"))
         }
-        _ => format!("{} asked for, {} on the way.", number("requested"), number("open")),
+        _ => {
+            let why =
+                if did.get("used_up") == Some(&Value::Bool(true)) { " The rows of the day are used up." } else { "" };
+            format!("{} asked for, {} on the way.{why}", number("requested"), number("open"))
+        }
     }
 }
 

@@ -74,6 +74,7 @@ impl World {
             limits: api::limit::Limits::new(&settings.limits).unwrap(),
             settings,
             spends: api::spend_cache::SpendCache::default(),
+            campaigns: api::shared::Shared::default(),
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
             forgotten: api::throttle::Throttle::default(),
@@ -136,7 +137,7 @@ fn settings(database_url: &str, folder: &std::path::Path, public_url: &str, limi
         privacy: Legal { version: "1".to_owned(), url: format!("{public_url}/legal/privacy") },
         tick_seconds: 900,
         limits,
-        allowances: Allowances { connections: 1, runs_per_hour: 2 },
+        allowances: Allowances { connections: 1, runs_per_hour: 2, ..Allowances::default() },
         environments: [(environment.name.clone(), environment)].into(),
     }
 }

@@ -78,17 +78,19 @@ async fn what_can_t_be_asked_is_an_error_of_its_own() {
 async fn a_quota_is_set_shown_and_given_back() {
     let (database, org) = deployment().await;
     let org = org.to_string();
-    let shown = |connections, runs| {
-        format!("{org}: connections 0 of {connections}, runs in the last hour 0 of {runs}; Agency\n")
+    let shown = |[connections, runs, rows]: [&str; 3]| {
+        let used = format!("connections 0 of {connections}, runs in the last hour 0 of {runs}, rows today 0 of {rows}");
+        (Some(0), format!("{org}: {used}; Agency\n"))
     };
-    assert_eq!(clp(&database, &["quotas", "list"]), (Some(0), shown("usual", "usual")));
+    assert_eq!(clp(&database, &["quotas", "list"]), shown(["usual"; 3]));
     let set = |more: &[&str]| clp(&database, &[&["quotas", "set", "--org", &org], more].concat());
-    assert_eq!(set(&["--connections", "3"]), (Some(0), shown("3", "usual")));
-    assert_eq!(set(&["--runs-per-hour", "7"]), (Some(0), shown("3", "7")));
-    assert_eq!(set(&["--connections", "usual"]), (Some(0), shown("usual", "7")));
-    assert_eq!(clp(&database, &["quotas", "list"]), (Some(0), shown("usual", "7")));
+    assert_eq!(set(&["--connections", "3"]), shown(["3", "usual", "usual"]));
+    assert_eq!(set(&["--runs-per-hour", "7"]), shown(["3", "7", "usual"]));
+    assert_eq!(set(&["--connections", "usual", "--rows-per-day", "5000000000"]), shown(["usual", "7", "5000000000"]));
+    assert_eq!(clp(&database, &["quotas", "list"]), shown(["usual", "7", "5000000000"]));
     let (code, text) = set(&[]);
-    assert_eq!((code, text.as_str()), (Some(2), "error: say which quota: --connections or --runs-per-hour\n"));
+    let say = "error: say which quota: --connections, --runs-per-hour or --rows-per-day\n";
+    assert_eq!((code, text.as_str()), (Some(2), say));
     assert_eq!(set(&["--connections", "0"]).0, Some(2));
     let (code, text) = clp(&database, &["audit", "verify"]);
     assert!(code == Some(0) && text.contains("4 lines"), "each change is in the audit trail: {text}");

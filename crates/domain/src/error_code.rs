@@ -215,6 +215,11 @@ error_codes! {
         "Your organisation has asked for as many runs as it may in an hour.",
         "No numbers are missed: they are read on schedule as always.",
         "Wait until it is free again, or ask whoever operates this deployment for more.";
+    /// As many rows were read for the organisation as may be in a day.
+    RowsUsedUp = "quota.rows", Transient,
+        "As many rows of reports were read for your organisation today as may be in a day.",
+        "What was read stands, and what is missing is read when the next day begins.",
+        "Wait until midnight UTC, or ask whoever operates this deployment for more.";
     /// Something of ours failed that has no name of its own.
     Unexpected = "internal.unexpected", Transient,
         "Something went wrong on our side.",

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use domain::Platform;
 use secrecy::SecretString;
@@ -129,11 +130,13 @@ pub struct Allowances {
     pub connections: u32,
     /// Runs that people ask for, in an hour.
     pub runs_per_hour: u32,
+    /// Rows of reports that are read for it, in a day (UTC).
+    pub rows_per_day: u64,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { connections: 50, runs_per_hour: 60 }
+        Self { connections: 50, runs_per_hour: 60, rows_per_day: 50_000_000 }
     }
 }
 
@@ -252,6 +255,7 @@ fn allowances(get: &dyn Fn(&str) -> Option<String>) -> Result<Allowances, Error>
     Ok(Allowances {
         connections: number(get, "CLP_CONNECTIONS_PER_ORGANISATION", usual.connections)?.max(1),
         runs_per_hour: number(get, "CLP_RUNS_PER_HOUR", usual.runs_per_hour)?.max(1),
+        rows_per_day: number(get, "CLP_ROWS_PER_DAY", usual.rows_per_day)?.max(1),
     })
 }
 
@@ -270,7 +274,7 @@ fn limits(get: &dyn Fn(&str) -> Option<String>) -> Result<Limits, Error> {
         api_key: rate("CLP_API_KEY_REQUESTS_PER_MINUTE", usual.api_key)?,
         organisation: rate("CLP_ORGANISATION_REQUESTS_PER_MINUTE", usual.organisation)?,
         address: rate("CLP_ADDRESS_REQUESTS_PER_MINUTE", usual.address)?,
-        trusted_proxies: number(get, "CLP_TRUSTED_PROXIES", 0)? as usize,
+        trusted_proxies: number(get, "CLP_TRUSTED_PROXIES", 0)?,
         redis_url,
     })
 }
@@ -314,7 +318,7 @@ pub(crate) fn optional_secret(get: &dyn Fn(&str) -> Option<String>, name: &str) 
     Ok(Some(text.trim_end().to_owned().into()))
 }
 
-fn number(get: &dyn Fn(&str) -> Option<String>, name: &str, otherwise: u32) -> Result<u32, Error> {
+fn number<N: FromStr>(get: &dyn Fn(&str) -> Option<String>, name: &str, otherwise: N) -> Result<N, Error> {
     get(name).map_or(Ok(otherwise), |text| {
         text.parse().map_err(|_| Error::Unusable { name: name.to_owned(), reason: "it is not a whole number".into() })
     })

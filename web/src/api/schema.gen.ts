@@ -63,7 +63,7 @@ export interface paths {
       path?: never;
       cookie?: never;
     };
-    /** What is wanted of the audit trail as a CSV file, newest first, to its beginning. `cursor` and `limit` do nothing here. */
+    /** What is wanted of the audit trail as a CSV file, newest first, to its beginning. */
     get: operations["exportAudit"];
     put?: never;
     post?: never;
@@ -3035,10 +3035,6 @@ export interface operations {
         since?: string;
         /** @description Before this moment. */
         until?: string;
-        /** @description Where the page begins: the `next_cursor` of the page before. */
-        cursor?: string;
-        /** @description How many, 1 to 200; 50 when not given. */
-        limit?: number;
       };
       header?: never;
       path?: never;

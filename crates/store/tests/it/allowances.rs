@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use domain::ids::IntentId;
+use domain::pull::Kind;
 use futures::future::join_all;
 use store::allowance::{self, Allowance, UsedUp};
 use store::{connection, intent};
@@ -63,7 +64,7 @@ async fn an_operator_s_word_holds_instead_of_what_is_usual_and_for_one_organisat
     let one = connection::list(&mut tx).await.unwrap().len();
     assert_eq!(one, 1);
     assert_eq!(allowance::connection(&mut tx, 2, noon()).await.unwrap(), Ok(()));
-    let tight = Allowance { connections: Some(1), runs_per_hour: None };
+    let tight = Allowance { connections: Some(1), ..Allowance::default() };
     allowance::set(&mut tx, tight, noon()).await.unwrap();
     assert_eq!(allowance::fetch(&mut tx).await.unwrap(), tight);
     let refused = Err(UsedUp { most: 1, free_at: None });
@@ -75,4 +76,22 @@ async fn an_operator_s_word_holds_instead_of_what_is_usual_and_for_one_organisat
     let mut tx = world.tx().await;
     allowance::set(&mut tx, Allowance::default(), noon()).await.unwrap();
     assert_eq!(allowance::connection(&mut tx, 2, noon()).await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn rows_are_counted_from_midnight_and_the_report_that_goes_beyond_has_landed() {
+    let database = Database::new().await;
+    let world = World::new(&database.store, "a@example.org").await;
+    let mut tx = world.tx().await;
+    world.fetched(&mut tx, Kind::Tick, noon()).await;
+    let used = allowance::used(&mut tx, noon()).await.unwrap().rows_today;
+    let read = allowance::used(&mut tx, noon() + Duration::days(1)).await.unwrap().rows_today;
+    assert_eq!((used > 0, read), (true, 0), "what was read today does not count tomorrow");
+    assert_eq!(allowance::rows(&mut tx, used + 1, noon()).await.unwrap(), Ok(()));
+    let Err(UsedUp { most, free_at }) = allowance::rows(&mut tx, used, noon()).await.unwrap() else {
+        panic!("no row is left")
+    };
+    assert_eq!((most, free_at.map(|at| at.to_rfc3339())), (used, Some("2026-11-22T00:00:00+00:00".to_owned())));
+    allowance::set(&mut tx, Allowance { rows_per_day: Some(used + 1), ..Allowance::default() }, noon()).await.unwrap();
+    assert_eq!(allowance::rows(&mut tx, 1, noon()).await.unwrap(), Ok(()), "an operator's word holds");
 }
