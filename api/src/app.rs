@@ -5,13 +5,15 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use domain::Clock;
 use domain::ids::OrgId;
 use keys::Vault;
 use lakehouse::Lake;
 use runtime::Settings;
-use store::Store;
+use store::proposal::Filter;
+use store::{Page, Store};
 
 use crate::engine::Engine;
 use crate::limit::Limits;
@@ -22,6 +24,7 @@ use crate::shared::Shared;
 use crate::spend_cache::SpendCache;
 use crate::throttle::Throttle;
 use crate::v1::campaign::Campaigns;
+use crate::v1::proposal::Listed;
 
 /// The application: cheap to clone, shared by all requests.
 #[derive(Debug, Clone)]
@@ -55,10 +58,21 @@ pub struct Parts {
     pub forgotten: Throttle,
     /// What lines spent, as long as it holds.
     pub spends: SpendCache,
-    /// How all campaigns of an organisation do: the same for all who look.
-    pub campaigns: Shared<OrgId, Arc<Campaigns>>,
+    /// Reads that are the same for all who look.
+    pub reads: Reads,
     /// Holds back who asks too much.
     pub limits: Limits,
+}
+
+/// Reads that are the same for everybody in an organisation who looks at the same moment.
+#[derive(Debug, Default)]
+pub struct Reads {
+    /// How all campaigns do.
+    pub campaigns: Shared<OrgId, Arc<Campaigns>>,
+    /// The overview, written out.
+    pub overviews: Shared<OrgId, Bytes>,
+    /// Pages of proposals, for those who may decide and those who may not.
+    pub proposals: Shared<(OrgId, Filter, Page, bool), Arc<Listed>>,
 }
 
 impl fmt::Debug for Parts {

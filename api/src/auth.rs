@@ -129,6 +129,12 @@ impl Session {
         })
     }
 
+    /// Whether they may do something.
+    #[must_use]
+    pub fn may(&self, what: Permission) -> bool {
+        self.permissions.contains(&what)
+    }
+
     /// A transaction of the organisation, which knows from where what is done in it is done.
     ///
     /// # Errors

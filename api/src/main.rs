@@ -109,7 +109,7 @@ async fn connect() -> Result<App> {
         throttle: api::throttle::Throttle::default(),
         forgotten: api::throttle::Throttle::default(),
         spends: api::spend_cache::SpendCache::default(),
-        campaigns: api::shared::Shared::default(),
+        reads: api::app::Reads::default(),
         limits,
     }))
 }

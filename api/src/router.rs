@@ -8,6 +8,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum::{Json, Router};
 use tower::ServiceBuilder;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
@@ -42,6 +43,8 @@ pub fn router(app: &App) -> Router {
     let served = Json(document);
     let inner = ServiceBuilder::new()
         .layer(from_fn(middleware::measure))
+        // Answers are made anew for each request; files, further out, are worth a better compression.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(from_fn(middleware::refuse_forged))
         .layer(from_fn(middleware::limit_time))
         .layer(DefaultBodyLimit::max(MOST_BODY_BYTES))

@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use domain::ErrorCode;
+use domain::ids::OrgId;
 use serde::{Deserialize, Serialize};
 use store::onboarding::State as Progress;
 use store::{Tx, account, connection, onboarding, proposal, watermark};
@@ -17,7 +21,7 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::delivery::{self, Paced, SoFar};
 use crate::freshness;
-use crate::problem::{Problem, Result};
+use crate::problem::{Error, Problem, Result};
 use crate::v1::campaign::{CampaignDelivery, Campaigns, Pace};
 use crate::v1::run::Days;
 use crate::wire::{Money, decimal};
@@ -118,26 +122,35 @@ pub struct CampaignCounts {
 #[utoipa::path(get, path = "/overview", operation_id = "getOverview", tag = TAG,
     extensions(("x-permission" = json!("delivery.read"))),
     responses((status = 200, body = Overview)))]
-async fn get(State(app): State<App>, session: Session) -> Result<axum::Json<Overview>> {
-    let all = Campaigns::read(&app, session.org).await?;
-    let mut tx = session.begin(&app).await?;
+async fn get(State(app): State<App>, session: Session) -> Result<impl IntoResponse> {
+    let written = app.reads.overviews.get(session.org, async || {
+        let overview = serde_json::to_vec(&read(&app, session.org).await?);
+        Ok::<_, Error>(Bytes::from(overview.map_err(Error::internal("write the overview"))?))
+    });
+    Ok(([(CONTENT_TYPE, "application/json")], written.await?))
+}
+
+/// Reads it, for everybody who asks at once.
+async fn read(app: &App, org: OrgId) -> Result<Overview> {
+    let all = Campaigns::read(app, org).await?;
+    let mut tx = app.store.begin(org).await?;
     let as_of = watermark::complete_to(&watermark::freshness(&mut tx, None).await?);
     let next_run_at = match onboarding::latest(&mut tx).await?.map(|row| row.state) {
         Some(Progress::FirstSlice | Progress::Ready | Progress::Done) => {
-            freshness::next_run(session.org, app.now(), app.settings.tick_seconds)
+            freshness::next_run(org, app.now(), app.settings.tick_seconds)
         }
         _ => None,
     };
     let state = freshness::state(as_of, app.now(), app.settings.tick_seconds);
     let paces = all.campaigns.iter().map(|campaign| campaign.pace(&all.rule));
     let open = proposal::count_open(&mut tx).await?;
-    Ok(axum::Json(Overview {
+    Ok(Overview {
         totals: totals(&all.campaigns),
         freshness: Freshness { as_of, state, next_run_at },
         campaigns: paces.fold(CampaignCounts::default(), CampaignCounts::and),
         open_proposals: i64::try_from(open).unwrap_or(i64::MAX),
-        problems: problems(&app, &mut tx).await?,
-    }))
+        problems: problems(app, &mut tx).await?,
+    })
 }
 
 /// Sums per currency, in the order of their codes.

@@ -1,16 +1,21 @@
 //! Proposals: the approval inbox.
 
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use domain::entity::Field as Setting;
-use domain::ids::{ProposalId, UserId};
+use domain::ids::{OrgId, ProposalId, UserId};
 use domain::write_back::State as Progress;
 use domain::{ErrorCode, Permission};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use store::audit;
 use store::proposal::{self as rows, Filter, Origin};
-use store::{Tx, organisation};
+use store::{Paged, Tx, organisation};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,7 +24,7 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::extract::{Id, Parameters};
 use crate::paging;
-use crate::problem::{Problem, Result};
+use crate::problem::{Error, Problem, Result};
 use crate::v1::campaign::Pacing;
 use crate::v1::proposal_words as words;
 use crate::wire::{Field, Money, Named, Page, Person, Platform, ProposalState, decimal};
@@ -204,17 +209,47 @@ async fn list(
     State(app): State<App>,
     session: Session,
     Parameters(filter): Parameters<ProposalFilter>,
-) -> Result<axum::Json<Page<Proposal>>> {
+) -> Result<impl IntoResponse> {
     let page = paging::page(LIST, filter.cursor.as_deref(), filter.limit)?;
     let which = match filter.state {
         Some(ProposalView::Open) => Filter::Open,
         Some(ProposalView::Closed) => Filter::Closed,
         None => Filter::All,
     };
-    let mut tx = session.begin(&app).await?;
-    let viewer = Viewer::of(&app, &mut tx, &session).await?;
-    let found = rows::page(&mut tx, which, page).await?;
-    Ok(axum::Json(paging::answer(LIST, found, |row| Proposal::of(row, &viewer, Vec::new()))))
+    let may_decide = session.may(Permission::ProposalsDecide);
+    let found = app.reads.proposals.get((session.org, which, page, may_decide), async || {
+        Listed::read(&app, session.org, which, page, may_decide).await.map(Arc::new)
+    });
+    let found = found.await?;
+    let own = found.rows.items.iter().any(|row| row.origin == Origin::Person(session.user));
+    let written = if own { found.write(Some(session.user))? } else { found.written.clone() };
+    Ok(([(CONTENT_TYPE, "application/json")], written))
+}
+
+/// A page of proposals, read once for all who wait for it.
+#[derive(Debug)]
+pub struct Listed {
+    rows: Paged<rows::Proposal>,
+    viewer: Viewer,
+    /// What everybody with these permissions sees who made none of them.
+    written: Bytes,
+}
+
+impl Listed {
+    async fn read(app: &App, org: OrgId, which: Filter, page: store::Page, may_decide: bool) -> Result<Self> {
+        let mut tx = app.store.begin(org).await?;
+        let viewer = Viewer::somebody(app, &mut tx, may_decide).await?;
+        let rows = rows::page(&mut tx, which, page).await?;
+        let mut listed = Self { rows, viewer, written: Bytes::new() };
+        listed.written = listed.write(None)?;
+        Ok(listed)
+    }
+
+    fn write(&self, user: Option<UserId>) -> Result<Bytes> {
+        let viewer = Viewer { user, ..self.viewer };
+        let page = paging::answer(LIST, self.rows.clone(), |row| Proposal::of(row, &viewer, Vec::new()));
+        Ok(serde_json::to_vec(&page).map_err(Error::internal("write a page of proposals"))?.into())
+    }
 }
 
 /// One proposal.
@@ -235,9 +270,10 @@ pub(super) async fn read(app: &App, session: &Session, id: ProposalId) -> Result
 }
 
 /// Who looks, when, and whether changes are frozen.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Viewer {
-    user: UserId,
+    /// `None` for somebody who made none of the proposals.
+    user: Option<UserId>,
     now: DateTime<Utc>,
     frozen: bool,
     may_decide: bool,
@@ -246,9 +282,14 @@ pub(super) struct Viewer {
 impl Viewer {
     /// The signed-in person, now.
     pub(super) async fn of(app: &App, tx: &mut Tx, session: &Session) -> Result<Self> {
+        let may_decide = session.may(Permission::ProposalsDecide);
+        Ok(Self { user: Some(session.user), ..Self::somebody(app, tx, may_decide).await? })
+    }
+
+    /// Anybody who made none of the proposals, now.
+    async fn somebody(app: &App, tx: &mut Tx, may_decide: bool) -> Result<Self> {
         let frozen = organisation::fetch(tx).await?.frozen;
-        let may_decide = session.permissions.contains(&Permission::ProposalsDecide);
-        Ok(Self { user: session.user, now: app.now(), frozen, may_decide })
+        Ok(Self { user: None, now: app.now(), frozen, may_decide })
     }
 
     /// Why this person may not approve it now. The store decides the same once more when the decision is recorded.
@@ -256,7 +297,9 @@ impl Viewer {
         match row.state {
             Progress::Proposed if row.expires_at <= self.now => Some(ErrorCode::ProposalExpired),
             Progress::Proposed if !self.may_decide => Some(ErrorCode::NotAllowed),
-            Progress::Proposed if row.origin == Origin::Person(self.user) => Some(ErrorCode::OwnProposal),
+            Progress::Proposed if self.user.is_some_and(|user| row.origin == Origin::Person(user)) => {
+                Some(ErrorCode::OwnProposal)
+            }
             Progress::Proposed if self.frozen => Some(ErrorCode::Frozen),
             Progress::Proposed => None,
             Progress::Expired => Some(ErrorCode::ProposalExpired),

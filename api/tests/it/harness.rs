@@ -74,7 +74,7 @@ impl World {
             limits: api::limit::Limits::new(&settings.limits).unwrap(),
             settings,
             spends: api::spend_cache::SpendCache::default(),
-            campaigns: api::shared::Shared::default(),
+            reads: api::app::Reads::default(),
             passwords: api::password::Passwords::default(),
             throttle: api::throttle::Throttle::default(),
             forgotten: api::throttle::Throttle::default(),

@@ -10,7 +10,7 @@ pub const PAGE_MOST: u32 = 200;
 pub type Position = (DateTime<Utc>, Uuid);
 
 /// Which page is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Page {
     /// The position of the last row of the page before; `None` for the first page.
     pub after: Option<Position>,

@@ -20,7 +20,7 @@ use crate::page::{PAGE_MOST, Page, Paged};
 use crate::store::{Store, Tx};
 
 /// Which proposals a list has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Filter {
     /// Those to which something may still happen.
     Open,
