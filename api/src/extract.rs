@@ -17,7 +17,8 @@ use crate::app::App;
 use crate::problem::{Error, FieldProblem, Result};
 
 /// The longest reason that a person can give.
-pub const LONGEST_REASON: usize = 500;
+pub const LONGEST_EMAIL: usize = 254;
+const LONGEST_REASON: usize = 500;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -132,12 +133,33 @@ pub fn text(pointer: &str, text: &str, most: usize, lines: bool) -> std::result:
     Ok(trimmed.to_owned())
 }
 
+/// An e-mail address as it is kept and looked for: something before the @, and a domain after it. Whether it receives mail,
+/// only a mail tells.
+///
+/// # Errors
+/// What is wrong with the field `email`.
+pub fn email(text: &str) -> std::result::Result<String, FieldProblem> {
+    let email = normal_email(text);
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let split = email.split_once('@').filter(|_| email.len() <= LONGEST_EMAIL && !email.chars().any(odd));
+    let is_one = split.is_some_and(|(name, domain)| {
+        !name.is_empty() && !domain.contains('@') && domain.len() >= 3 && domain.contains('.')
+    });
+    if is_one { Ok(email) } else { Err(FieldProblem::new("/email", "This must be an e-mail address.")) }
+}
+
+/// An e-mail address in the one spelling that counts.
+#[must_use]
+pub fn normal_email(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
 /// Why somebody did something, in their words.
 ///
 /// # Errors
 /// [`Error::Invalid`] when there are none, or too many.
 pub fn reason(words: &str) -> Result<String> {
-    text("/reason", words, LONGEST_REASON, true).map_err(|field| Error::Invalid { fields: vec![field] })
+    Ok(text("/reason", words, LONGEST_REASON, true)?)
 }
 
 /// An id in the path. A text that is no id of the wanted kind names nothing.
@@ -178,6 +200,15 @@ fn bad_query(rejection: &QueryRejection) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_e_mail_address_has_a_name_and_a_domain() {
+        assert_eq!(email(" Ana@Agency.example ").unwrap(), "ana@agency.example");
+        assert!(email("a+b@x.io").is_ok());
+        for odd in ["", "ana", "@agency.example", "ana@", "ana@agency", "a na@agency.example", "ana@b@c.example"] {
+            assert!(email(odd).is_err(), "{odd}");
+        }
+    }
 
     #[derive(Debug, serde::Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
+use crate::extract;
 use crate::outbound::{self, Outbound};
 use crate::problem::BoxedError;
 
@@ -111,7 +112,7 @@ pub(crate) async fn exchange(
         return Err("the e-mail is not verified".into());
     }
     let name = claims.name().and_then(|name| name.get(None)).map(|name| name.to_string());
-    Ok(Person { subject: claims.subject().to_string(), email: email.trim().to_lowercase(), name })
+    Ok(Person { subject: claims.subject().to_string(), email: extract::normal_email(email), name })
 }
 
 async fn client(

@@ -69,6 +69,12 @@ impl FieldProblem {
     }
 }
 
+impl From<FieldProblem> for Error {
+    fn from(field: FieldProblem) -> Self {
+        Self::Invalid { fields: vec![field] }
+    }
+}
+
 impl Problem {
     /// The problem that the catalogue describes under a code.
     #[must_use]

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{self, OnceCell};
@@ -19,7 +20,19 @@ struct Lane<V> {
     /// Whose turn it is to read.
     turn: Arc<sync::Mutex<()>>,
     /// The read that has not begun.
-    next: Option<Arc<OnceCell<V>>>,
+    next: Option<Arc<Batch<V>>>,
+}
+
+/// Those who share a read.
+struct Batch<V> {
+    answer: OnceCell<V>,
+    failed: AtomicBool,
+}
+
+impl<V> Default for Batch<V> {
+    fn default() -> Self {
+        Self { answer: OnceCell::new(), failed: AtomicBool::new(false) }
+    }
 }
 
 impl<K, V> Default for Shared<K, V> {
@@ -38,30 +51,41 @@ impl<K: Clone + Eq + Hash, V: Clone> Shared<K, V> {
     /// The answer of `read`, or of somebody else's that began after this call.
     ///
     /// # Errors
-    /// Those of `read`. An error is not shared: whoever else waits reads again.
-    pub async fn get<E>(&self, key: K, read: impl AsyncFnOnce() -> Result<V, E>) -> Result<V, E> {
+    /// Those of `read`. An error is not shared: whoever else waited for this one reads by themselves, all at once.
+    pub async fn get<E, R>(&self, key: K, read: impl Fn() -> R) -> Result<V, E>
+    where
+        R: Future<Output = Result<V, E>>,
+    {
         let (turn, batch) = self.join(&key);
-        let answer = batch
-            .get_or_try_init(async || {
-                let _held = turn.lock().await;
-                self.begin(&key, &batch);
-                read().await
+        let shared = batch.answer.get_or_try_init(async || {
+            if batch.failed.load(Ordering::SeqCst) {
+                return Err(None);
+            }
+            let _held = turn.lock().await;
+            self.begin(&key, &batch);
+            read().await.map_err(|error| {
+                batch.failed.store(true, Ordering::SeqCst);
+                Some(error)
             })
-            .await
-            .cloned();
+        });
+        let shared = shared.await.cloned();
         drop(turn);
         self.leave(&key);
-        answer
+        match shared {
+            Ok(answer) => Ok(answer),
+            Err(Some(own)) => Err(own),
+            Err(None) => read().await,
+        }
     }
 
-    fn join(&self, key: &K) -> (Arc<sync::Mutex<()>>, Arc<OnceCell<V>>) {
+    fn join(&self, key: &K) -> (Arc<sync::Mutex<()>>, Arc<Batch<V>>) {
         let mut lanes = self.lanes();
         let lane = lanes.entry(key.clone()).or_insert_with(|| Lane { turn: Arc::default(), next: None });
         (lane.turn.clone(), lane.next.get_or_insert_default().clone())
     }
 
     /// From here on whoever asks waits for another read.
-    fn begin(&self, key: &K, batch: &Arc<OnceCell<V>>) {
+    fn begin(&self, key: &K, batch: &Arc<Batch<V>>) {
         if let Some(lane) = self.lanes().get_mut(key) {
             lane.next.take_if(|next| Arc::ptr_eq(next, batch));
         }
@@ -100,7 +124,7 @@ mod tests {
 
     impl Row {
         async fn get(&self, key: &'static str) -> u32 {
-            let read = async || {
+            let read = || async {
                 let seen = self.value.load(Ordering::SeqCst);
                 self.reads.fetch_add(1, Ordering::SeqCst);
                 sleep(Duration::from_millis(100)).await;
@@ -143,11 +167,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_error_is_for_who_read() {
-        let shared = Shared::<(), u32>::default();
-        let tries = AtomicU32::new(0);
-        let read =
-            || shared.get((), async || if tries.fetch_add(1, Ordering::SeqCst) == 0 { Err("no") } else { Ok(7) });
-        assert_eq!(tokio::join!(read(), read()), (Err("no"), Ok(7)));
+    async fn an_error_is_for_who_read_and_the_others_do_not_queue_up_behind_it() {
+        let (shared, tries) = (Shared::<(), u32>::default(), AtomicU32::new(0));
+        let read = || async {
+            let number = tries.fetch_add(1, Ordering::SeqCst);
+            sleep(Duration::from_millis(100)).await;
+            if number == 0 { Err("no") } else { Ok(7) }
+        };
+        let begun = tokio::time::Instant::now();
+        let answers = join_all((0..50).map(|_| shared.get((), &read))).await;
+        assert_eq!(answers.iter().filter(|answer| **answer == Err("no")).count(), 1);
+        assert_eq!(begun.elapsed(), Duration::from_millis(200));
+        assert!(shared.lanes().is_empty());
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use domain::ErrorCode;
 use sha2::{Digest as _, Sha256};
 
+use crate::extract::normal_email;
 use crate::limit;
 use crate::problem::{Error, Result};
 
@@ -80,7 +81,7 @@ fn make_room(known: &mut HashMap<Key, Tries>, now: Instant) {
 }
 
 fn key(email: &str) -> Key {
-    Sha256::digest(email.trim().to_lowercase()).into()
+    Sha256::digest(normal_email(email)).into()
 }
 
 #[cfg(test)]

@@ -267,6 +267,8 @@ fn lost_answers() -> Vec<(&'static str, Value, ErrorCode)> {
 /// A tick's report fails and says why; the numbers stay; the other agency's report lands; the next tick is well.
 async fn spoiled(stack: &Stack, agency: &Watched, other: &Watched, fault: Value, code: ErrorCode) -> Result<()> {
     let sandbox = stack.sandbox_admin();
+    // A download says not whose it is: the other agency's must not be the one that the fault meets.
+    other.settle().await?;
     sandbox.fault(fault).await?;
     let since = agency.tick().await?;
     let pulls = agency.pulls(since).await?;

@@ -265,7 +265,7 @@ pub struct Campaigns {
 impl Campaigns {
     /// All campaigns as they are now, read once for everybody who asks at once.
     pub(super) async fn read(app: &App, org: OrgId) -> Result<Arc<Self>> {
-        app.reads.campaigns.get(org, async || Self::afresh(app, org).await.map(Arc::new)).await
+        app.reads.campaigns.get(org, || async move { Self::afresh(app, org).await.map(Arc::new) }).await
     }
 
     async fn afresh(app: &App, org: OrgId) -> Result<Self> {

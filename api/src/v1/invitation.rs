@@ -15,11 +15,11 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{self, Session, SetCookie};
-use crate::extract::{Body, Id};
+use crate::extract::{self, Body, Id};
 use crate::mail::Sent;
 use crate::problem::{Error, FieldProblem, Result};
 use crate::v1::role::is_role_name;
-use crate::v1::session::{self, Me, is_email, is_name};
+use crate::v1::session::{self, Me, is_name};
 use crate::v1::{second_factor, terms};
 use crate::wire::Items;
 use crate::{password, token};
@@ -195,10 +195,7 @@ async fn create(
     session: Session,
     Body(input): Body<InvitationIn>,
 ) -> Result<(StatusCode, axum::Json<NewInvitation>)> {
-    let email = input.email.trim().to_lowercase();
-    if !is_email(&email) {
-        return Err(Error::invalid("/email", "This must be an e-mail address."));
-    }
+    let email = extract::email(&input.email)?;
     if !is_role_name(&input.role) {
         return Err(Error::invalid("/role", "There is no such role."));
     }

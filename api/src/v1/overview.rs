@@ -123,8 +123,9 @@ pub struct CampaignCounts {
     extensions(("x-permission" = json!("delivery.read"))),
     responses((status = 200, body = Overview)))]
 async fn get(State(app): State<App>, session: Session) -> Result<impl IntoResponse> {
-    let written = app.reads.overviews.get(session.org, async || {
-        let overview = serde_json::to_vec(&read(&app, session.org).await?);
+    let (app, org) = (&app, session.org);
+    let written = app.reads.overviews.get(org, || async move {
+        let overview = serde_json::to_vec(&read(app, org).await?);
         Ok::<_, Error>(Bytes::from(overview.map_err(Error::internal("write the overview"))?))
     });
     Ok(([(CONTENT_TYPE, "application/json")], written.await?))

@@ -13,11 +13,10 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Session;
-use crate::extract::Body;
+use crate::extract::{self, Body};
 use crate::password;
 use crate::problem::{Error, Result, chain};
 use crate::token;
-use crate::v1::session::is_email;
 
 const TAG: &str = "password";
 /// How long a link of a forgotten password holds.
@@ -68,7 +67,7 @@ async fn change(State(app): State<App>, session: Session, Body(input): Body<Pass
     let PasswordIn { current, new } = input;
     is_right(&app, &session, current, "/current").await?;
     if let Some(weak) = password::refusal(&new, "/new", &[&session.email, &session.name]) {
-        return Err(Error::Invalid { fields: vec![weak] });
+        return Err(weak.into());
     }
     let hash = app.passwords.hash(new).await?;
     user::set_password(&app.store, session.user, &hash, Some(session.browser()?), app.now()).await?;
@@ -91,10 +90,7 @@ pub(crate) async fn is_right(app: &App, session: &Session, given: SecretString, 
     extensions(("x-permission" = json!("anybody"))), security(("csrf" = [])),
     request_body = ForgottenIn, responses((status = 202, description = "A mail is on its way, if there is such an account.")))]
 async fn forgotten(State(app): State<App>, Body(input): Body<ForgottenIn>) -> Result<StatusCode> {
-    let email = input.email.trim().to_lowercase();
-    if !is_email(&email) {
-        return Err(Error::invalid("/email", "This must be an e-mail address."));
-    }
+    let email = extract::email(&input.email)?;
     app.forgotten.admit(&email)?;
     // Answered before it is known whether there is an account: how long it takes would tell.
     tokio::spawn(async move {
@@ -128,7 +124,7 @@ async fn send(app: &App, email: &str) -> Result<()> {
 async fn reset(State(app): State<App>, Body(input): Body<ResetIn>) -> Result<StatusCode> {
     let ResetIn { token, password } = input;
     if let Some(weak) = password::refusal(&password, "/password", &[]) {
-        return Err(Error::Invalid { fields: vec![weak] });
+        return Err(weak.into());
     }
     let hash = app.passwords.hash(password).await?;
     let user = user::use_reset(&app.store, token.expose_secret(), app.now()).await?;

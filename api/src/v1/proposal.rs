@@ -217,8 +217,9 @@ async fn list(
         None => Filter::All,
     };
     let may_decide = session.may(Permission::ProposalsDecide);
-    let found = app.reads.proposals.get((session.org, which, page, may_decide), async || {
-        Listed::read(&app, session.org, which, page, may_decide).await.map(Arc::new)
+    let (app, org) = (&app, session.org);
+    let found = app.reads.proposals.get((org, which, page, may_decide), || async move {
+        Listed::read(app, org, which, page, may_decide).await.map(Arc::new)
     });
     let found = found.await?;
     let own = found.rows.items.iter().any(|row| row.origin == Origin::Person(session.user));

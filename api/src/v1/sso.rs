@@ -18,12 +18,12 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::{self, Session, named_cookie};
-use crate::extract::{Body, Parameters};
+use crate::extract::{self, Body, Parameters};
 use crate::oidc::{self, Person, Proof, Registration};
 use crate::problem::{Error, Result, chain};
 use crate::token;
 use crate::v1::role::is_role_name;
-use crate::v1::session::{is_email, is_name, record};
+use crate::v1::session::{is_name, record};
 
 const TAG: &str = "single sign-on";
 const CALLBACK: &str = "/api/v1/sso/callback";
@@ -200,12 +200,7 @@ async fn begin(
     const UNKNOWN: Error = Error::refused(ErrorCode::SsoUnknown);
     let org = match input {
         SsoBeginIn { organisation: Some(organisation), .. } => organisation.parse::<OrgId>().ok(),
-        SsoBeginIn { email: Some(email), .. } => {
-            if !is_email(email.trim()) {
-                return Err(Error::invalid("/email", "This must be an e-mail address."));
-            }
-            rows::organisation_of(&app.store, email.trim()).await?
-        }
+        SsoBeginIn { email: Some(email), .. } => rows::organisation_of(&app.store, &extract::email(&email)?).await?,
         SsoBeginIn { .. } => return Err(Error::invalid("/email", "This is needed.")),
     };
     let mut tx = app.store.begin(org.ok_or(UNKNOWN)?).await?;
