@@ -33,6 +33,10 @@ const MOST_ACCOUNTS: usize = 5_000;
 const UNDONE_LOOKS: u32 = 40;
 const UNDONE_WAIT: Duration = Duration::from_millis(100);
 
+/// How often, and how far apart, a workflow is asked again that does not yet wait for what its row says it waits for.
+const READY_LOOKS: u32 = 20;
+const READY_WAIT: Duration = Duration::from_millis(100);
+
 /// The routes of this noun.
 pub fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(start, get)).routes(routes!(choose_accounts)).routes(routes!(cancel))
@@ -244,7 +248,17 @@ async fn choose_accounts(
     let found = update::find::<OnboardOrganization>(&app, id, unharmed).await?;
     let choice = ChooseAccountsV1 { by: session.user, accounts };
     let name = key.map_or_else(|| uuid::Uuid::new_v4().to_string(), |Extension(Key(key))| key);
-    match found.update(OnboardOrganization::choose_accounts, choice, format!("choose-{name}")).await? {
+    let mut looks = READY_LOOKS;
+    let step = loop {
+        match found.update(OnboardOrganization::choose_accounts, choice.clone(), format!("choose-{name}")).await {
+            // The page shows the choice a moment before the workflow knows that it waits for one.
+            Err(Error::Refused { code: ErrorCode::Conflict, .. }) if looks > 0 => looks -= 1,
+            step => break step?,
+        }
+        tokio::time::sleep(READY_WAIT).await;
+        open(&app, &session, |state| state == rows::State::ChoosingAccounts).await?;
+    };
+    match step {
         StepV1::Done { .. } => get(State(app), session).await,
         StepV1::NeedsPerson { code } => Err(Error::refused(code)),
     }
