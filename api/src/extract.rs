@@ -16,8 +16,9 @@ use serde::{Deserialize, Deserializer};
 use crate::app::App;
 use crate::problem::{Error, FieldProblem, Result};
 
+/// The longest e-mail address that there is.
+const LONGEST_EMAIL: usize = 254;
 /// The longest reason that a person can give.
-pub const LONGEST_EMAIL: usize = 254;
 const LONGEST_REASON: usize = 500;
 
 /// A JSON body.

@@ -28,6 +28,17 @@ pub struct Wanted {
     pub limit: Option<u32>,
 }
 
+impl Wanted {
+    /// The page of a list in the store that a request asks for.
+    ///
+    /// # Errors
+    /// As [`decode`] and [`limit`].
+    pub fn page(&self, list: &str) -> Result<Page> {
+        let after = position::<Position>(list, self.cursor.as_deref())?;
+        Ok(Page { after, limit: limit(self.limit)? })
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Cursor<P> {
     list: String,
@@ -71,15 +82,6 @@ pub fn limit(wanted: Option<u32>) -> Result<u32> {
         limit @ 1..=PAGE_MOST => Ok(limit),
         _ => Err(Error::invalid("/limit", format!("This must be a number from 1 to {PAGE_MOST}."))),
     }
-}
-
-/// The page of a list in the store that a request asks for.
-///
-/// # Errors
-/// As [`decode`] and [`limit`].
-pub fn page(list: &str, cursor: Option<&str>, limit: Option<u32>) -> Result<Page> {
-    let after = position::<Position>(list, cursor)?;
-    Ok(Page { after, limit: self::limit(limit)? })
 }
 
 /// A page of the store as a page of the wire.

@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, input: &CycleStepV1, again: bool) -> 
         connections.iter().map(|connection| within_limit(context, input, connection, again, limit).boxed()).collect();
     let outcomes: Vec<Result<u32, Error>> = stream::iter(work).buffer_unordered(limit::SIDE_BY_SIDE).collect().await;
     let requested = outcomes.into_iter().sum::<Result<u32, Error>>()?;
-    close(context, input, requested).await
+    close(context, input, requested, may_ask).await
 }
 
 /// Whether rows may still be read for the organisation today. What is due and not asked for stays due: nothing is left out.
@@ -199,10 +199,9 @@ async fn request(
 }
 
 /// Closes the cycle; when a report is expected before the next tick, leaves an intent for a short cycle of its own.
-async fn close(context: &Context, input: &CycleStepV1, requested: u32) -> Result<RequestedV1, Error> {
+async fn close(context: &Context, input: &CycleStepV1, requested: u32, may_ask: bool) -> Result<RequestedV1, Error> {
     let now = context.clock.now();
     let mut tx = context.store.begin(input.org).await?;
-    let may_ask = may_ask(context, &mut tx).await?;
     let (mut open, mut next) = (0_usize, None);
     for connection in store::connection::list(&mut tx).await? {
         let mut pulls = store::pull::list_open(&mut tx, Some(connection.id)).await?;

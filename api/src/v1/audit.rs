@@ -174,7 +174,7 @@ async fn list(
     Parameters(filter): Parameters<AuditFilter>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<axum::Json<Page<AuditEntry>>> {
-    let page = paging::page(LIST, wanted.cursor.as_deref(), wanted.limit)?;
+    let page = wanted.page(LIST)?;
     let search = filter.search()?;
     let mut tx = session.begin(&app).await?;
     let lines = audit::page(&mut tx, &search, page).await?;

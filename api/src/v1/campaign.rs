@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::delivery::{self, LineDelivery, Paced, SoFar};
 use crate::extract::{Id, Parameters};
-use crate::paging;
+use crate::paging::{self, Wanted};
 use crate::problem::{Error, Result};
 use crate::v1::run::Days;
 use crate::wire::{EntityStatus, Finality, Money, Named, NotJudgedReason, Page, Platform, decimal};
@@ -164,11 +164,6 @@ pub struct Delivered {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct CampaignFilter {
-    /// Where the page begins: the `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// How many, 1 to 200; 50 when not given.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
     /// Only those that do like this.
     #[param(inline)]
     pub pace: Option<Pace>,
@@ -179,14 +174,15 @@ pub struct CampaignFilter {
 
 /// The organisation's campaigns, the riskiest first.
 #[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = TAG,
-    extensions(("x-permission" = json!("delivery.read"))), params(CampaignFilter),
+    extensions(("x-permission" = json!("delivery.read"))), params(Wanted, CampaignFilter),
     responses((status = 200, body = Page<CampaignSummary>)))]
 async fn list(
     State(app): State<App>,
     session: Session,
+    Parameters(wanted): Parameters<Wanted>,
     Parameters(filter): Parameters<CampaignFilter>,
 ) -> Result<axum::Json<Page<CampaignSummary>>> {
-    let CampaignFilter { cursor, limit, pace, q } = filter;
+    let (Wanted { cursor, limit }, CampaignFilter { pace, q }) = (wanted, filter);
     let limit = usize::try_from(paging::limit(limit)?).unwrap_or(usize::MAX);
     let after = paging::position::<Rank>(LIST, cursor.as_deref())?;
     let search = q.unwrap_or_default();

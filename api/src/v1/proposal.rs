@@ -23,7 +23,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::auth::Session;
 use crate::extract::{Id, Parameters};
-use crate::paging;
+use crate::paging::{self, Wanted};
 use crate::problem::{Error, Problem, Result};
 use crate::v1::campaign::Pacing;
 use crate::v1::proposal_words as words;
@@ -191,11 +191,6 @@ pub enum ProposalView {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ProposalFilter {
-    /// Where the page begins: the `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// How many, 1 to 200; 50 when not given.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
     /// Only the open, or only the closed.
     #[param(inline)]
     pub state: Option<ProposalView>,
@@ -203,14 +198,15 @@ pub struct ProposalFilter {
 
 /// The organisation's proposals, newest first.
 #[utoipa::path(get, path = "/proposals", operation_id = "listProposals", tag = TAG,
-    extensions(("x-permission" = json!("proposals.read"))), params(ProposalFilter),
+    extensions(("x-permission" = json!("proposals.read"))), params(Wanted, ProposalFilter),
     responses((status = 200, body = Page<Proposal>)))]
 async fn list(
     State(app): State<App>,
     session: Session,
+    Parameters(wanted): Parameters<Wanted>,
     Parameters(filter): Parameters<ProposalFilter>,
 ) -> Result<impl IntoResponse> {
-    let page = paging::page(LIST, filter.cursor.as_deref(), filter.limit)?;
+    let page = wanted.page(LIST)?;
     let which = match filter.state {
         Some(ProposalView::Open) => Filter::Open,
         Some(ProposalView::Closed) => Filter::Closed,

@@ -132,8 +132,7 @@ pub(crate) fn is_role_name(text: &str) -> bool {
 
 fn check(input: RoleIn) -> Result<(String, BTreeSet<Permission>)> {
     let RoleIn { title, permissions } = input;
-    let title = extract::text("/title", &title, LONGEST_TITLE, false);
-    let title = title?;
+    let title = extract::text("/title", &title, LONGEST_TITLE, false)?;
     let mut known = BTreeSet::new();
     for (index, name) in permissions.iter().enumerate() {
         let permission: Option<Permission> = name.parse().ok();

@@ -20,10 +20,11 @@ use crate::app::App;
 use crate::auth::Session;
 use crate::extract::{Body, Id, Parameters};
 use crate::idempotency::Key;
+use crate::paging::{self, Wanted};
 use crate::problem::{Error, Problem, Result};
 use crate::v1::evaluation::WorkState;
 use crate::wire::{EmptyIn, Page, Platform, PullKind, PullState};
-use crate::{allowance, paging, starter};
+use crate::{allowance, starter};
 
 const TAG: &str = "run";
 const LIST: &str = "runs";
@@ -188,11 +189,6 @@ pub struct RunStarted {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct RunFilter {
-    /// Where the page begins: the `next_cursor` of the page before.
-    pub cursor: Option<String>,
-    /// How many, 1 to 200; 50 when not given.
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u32>,
     /// Only those in this state.
     #[param(inline)]
     pub state: Option<WorkState>,
@@ -200,14 +196,15 @@ pub struct RunFilter {
 
 /// The organisation's runs, newest first.
 #[utoipa::path(get, path = "/runs", operation_id = "listRuns", tag = TAG,
-    extensions(("x-permission" = json!("runs.read"))), params(RunFilter),
+    extensions(("x-permission" = json!("runs.read"))), params(Wanted, RunFilter),
     responses((status = 200, body = Page<Run>)))]
 async fn list(
     State(app): State<App>,
     session: Session,
+    Parameters(wanted): Parameters<Wanted>,
     Parameters(filter): Parameters<RunFilter>,
 ) -> Result<axum::Json<Page<Run>>> {
-    let page = paging::page(LIST, filter.cursor.as_deref(), filter.limit)?;
+    let page = wanted.page(LIST)?;
     let state = filter.state.map(|state| match state {
         WorkState::Running => cycle::State::Running,
         WorkState::Done => cycle::State::Done,

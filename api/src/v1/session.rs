@@ -192,6 +192,7 @@ async fn sign_up(
 /// Checks all fields, so that a form shows everything that is wrong at once.
 fn check(input: SignUpIn) -> Result<(SignUp, SecretString)> {
     let SignUpIn { email, password, name, organisation_name, reporting_currency, time_zone, .. } = input;
+    let email = extract::normal_email(&email);
     let weak = password::refusal(&password, "/password", &[&email, &name, &organisation_name]);
     let email = extract::email(&email);
     let name = extract::text("/name", &name, LONGEST_NAME, false);
