@@ -247,28 +247,25 @@ fn spoiled_reports() -> Vec<(&'static str, Value, ErrorCode)> {
 }
 
 fn lost_answers() -> Vec<(&'static str, Value, ErrorCode)> {
-    let download = |action: Value| json!({"match": {"path_contains": "/storage/"}, "action": action});
-    // While one run waits for an answer that does not come, the next one may ask again: it is to wait as well.
-    let download_twice = |action: Value| json!({"match": {"path_contains": "/storage/"}, "times": 2, "action": action});
-    let silent_poll = |action: Value| json!({"match": {"path_contains": "/reports/", "user": PLANNER}, "times": 100, "action": action});
-    let poll = |action: Value| json!({"match": {"path_contains": "/reports/", "user": PLANNER}, "action": action});
-    let run = |action: Value| json!({"match": {"path_contains": ":run", "user": PLANNER}, "action": action});
+    // While one run waits for an answer, the next one may ask again: each is to meet the fault, until it is cleared.
+    let each = |path: &str, action: Value| json!({"match": {"path_contains": path, "user": PLANNER}, "times": 100, "action": action});
     let hang = json!({"kind": "hang", "seconds": FOR_EVER_SECONDS, "then": "close"});
     let stall = json!({"kind": "stalled", "after_rows": 5, "seconds": FOR_EVER_SECONDS});
+    let cut = json!({"kind": "truncated", "after_rows": 5});
+    let down = json!({"kind": "status", "status": 500});
+    let run = json!({"match": {"path_contains": ":run", "user": PLANNER}, "action": down});
     vec![
-        ("a download breaks off", download(json!({"kind": "truncated", "after_rows": 5})), ErrorCode::ReportTruncated),
-        ("a download stands still", download_twice(stall), ErrorCode::PlatformTimeout),
-        ("Bid Manager hangs", silent_poll(hang), ErrorCode::PlatformTimeout),
-        ("Bid Manager answers 500", run(json!({"kind": "status", "status": 500})), ErrorCode::PlatformUnavailable),
-        ("half an answer", poll(json!({"kind": "malformed_json"})), ErrorCode::UnreadableAnswer),
+        ("a download breaks off", each("/storage/", cut), ErrorCode::ReportTruncated),
+        ("a download stands still", each("/storage/", stall), ErrorCode::PlatformTimeout),
+        ("Bid Manager hangs", each("/reports/", hang), ErrorCode::PlatformTimeout),
+        ("Bid Manager answers 500", run, ErrorCode::PlatformUnavailable),
+        ("half an answer", each("/reports/", json!({"kind": "malformed_json"})), ErrorCode::UnreadableAnswer),
     ]
 }
 
 /// A tick's report fails and says why; the numbers stay; the other agency's report lands; the next tick is well.
 async fn spoiled(stack: &Stack, agency: &Watched, other: &Watched, fault: Value, code: ErrorCode) -> Result<()> {
     let sandbox = stack.sandbox_admin();
-    // A download says not whose it is: the other agency's must not be the one that the fault meets.
-    other.settle().await?;
     sandbox.fault(fault).await?;
     let since = agency.tick().await?;
     let pulls = agency.pulls(since).await?;

@@ -58,7 +58,9 @@ pub(super) async fn download(
     let Some((key, plan)) = done.map(|(key, report)| (key, Arc::clone(&report.plan))) else {
         return refuse(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist.");
     };
-    let cut = match state.faults.strike(Stage::Download, "GET", uri.path(), None) {
+    // An address says not who downloads: a fault for one user meets the reports of their own queries.
+    let owner = state.queries.queries.get(&key.0).map(|query| query.owner.clone());
+    let cut = match state.faults.strike(Stage::Download, "GET", uri.path(), owner.as_deref()) {
         Some(Action::Truncated { after_rows }) => Some(Cut { after_rows, silence: Duration::ZERO }),
         Some(Action::Stalled { after_rows, seconds }) => {
             Some(Cut { after_rows, silence: Duration::from_secs(seconds) })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Twin, query};
+use crate::support::{PLANNER, Twin, query};
 
 const LAST_WEEK: &str = "LAST_7_DAYS";
 
@@ -78,7 +78,7 @@ async fn a_download_can_end_in_the_middle() {
     let address = report["metadata"]["googleCloudStoragePath"].as_str().unwrap();
     let path = address.strip_prefix("http://sandbox.test").unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: sandbox.test\r\nConnection: close\r\n\r\n");
-    plan(&twin, json!({}), json!({"kind": "truncated", "after_rows": 5_000})).await;
+    plan(&twin, json!({"user": PLANNER}), json!({"kind": "truncated", "after_rows": 5_000})).await;
     let cut = over_the_wire(&twin, request.clone()).await;
     assert!(cut.starts_with("HTTP/1.1 200") && !cut.contains("Report Time:"));
     assert!(cut.lines().count() > 1_000, "some of it arrived");
@@ -88,6 +88,7 @@ async fn a_download_can_end_in_the_middle() {
     let stalled = over_the_wire(&twin, request.clone()).await;
     assert!(stalled.lines().count() > 1_000 && !stalled.contains("Report Time:"));
     assert!(begun.elapsed().as_millis() >= 1_000, "it stood still");
+    plan(&twin, json!({"user": "somebody.else@agency.example"}), json!({"kind": "truncated", "after_rows": 5})).await;
     let whole = over_the_wire(&twin, request).await;
     assert!(whole.contains("Report Time:") && whole.ends_with("0\r\n\r\n"));
 }
