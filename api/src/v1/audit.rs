@@ -122,12 +122,12 @@ pub struct AuditFilter {
 
 impl AuditFilter {
     fn action(&self) -> Result<Option<String>> {
-        let action = words("/action", self.action.as_deref(), LONGEST_ACTION)?;
-        let is_word = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.');
-        if action.as_deref().is_some_and(|action| !is_word(action)) {
+        let Some(action) = self.action.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
+        let is_word = action.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c == '.');
+        if !is_word || action.len() > LONGEST_ACTION {
             return Err(Error::invalid("/action", "This must be a word such as `proposal.approve`."));
         }
-        Ok(action)
+        Ok(Some(action.to_owned()))
     }
 
     fn search(&self) -> Result<audit::Search> {
@@ -340,6 +340,24 @@ mod tests {
         assert_eq!(harmless("=1+1".to_owned()), "'=1+1");
         assert_eq!(harmless("Agency".to_owned()), "Agency");
         assert_eq!(String::from_utf8(row(&["a,b", "c\"d"]).unwrap()).unwrap(), "\"a,b\",\"c\"\"d\"\n");
+    }
+
+    #[test]
+    fn an_action_is_taken_as_it_is_written() {
+        let action = |text: &str| {
+            let filter = AuditFilter {
+                actor: None,
+                action: Some(text.to_owned()),
+                subject: None,
+                text: None,
+                since: None,
+                until: None,
+            };
+            filter.action().ok()
+        };
+        assert_eq!(action("proposal.approve"), Some(Some("proposal.approve".to_owned())));
+        assert_eq!(action(""), Some(None));
+        assert!(["\u{84}", " proposal", "Proposal"].map(action).iter().all(Option::is_none));
     }
 
     #[test]
