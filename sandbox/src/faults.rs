@@ -14,7 +14,8 @@ pub struct Match {
     pub method: Option<String>,
     /// A part of the path with its query.
     pub path_contains: Option<String>,
-    /// The e-mail address of the person whose token it carries; downloads and token requests carry none.
+    /// The e-mail address of the person whose token it carries, or whose query's report is downloaded; token requests
+    /// have none.
     pub user: Option<String>,
 }
 
